@@ -1,0 +1,1 @@
+"""Pocketlet: a self-hosted worker for recurring jobs that gets better as you correct it."""

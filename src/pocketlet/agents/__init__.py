@@ -1,0 +1,1 @@
+"""The agents: briefing, loop, tools, effects, and the learning around them."""

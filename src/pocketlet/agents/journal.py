@@ -1,0 +1,87 @@
+"""The journal: reading a run's steps back into the state of its conversation, and writing the next one.
+
+It is the only checkpoint. A resumed run, a replay and the run page all fold the same rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pocketlet.db import pool, queries
+from pocketlet.platform.gateways import models
+
+Q = queries.load("journal")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A row of the journal. `kind`: model or tool. `label`: of the run once it has read this step."""
+
+    seq: int
+    kind: str
+    tool: str | None
+    request: Any
+    response: Any
+    error: str | None
+    label: str
+    meta: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a run stands: the turns so far, the calls of the last reply that have no result yet, the next number."""
+
+    turns: tuple[models.Turn, ...]
+    pending: tuple[models.ToolCall, ...]
+    next_seq: int
+    last_text: str = ""
+
+
+async def read(conn: pool.Conn, run: int) -> list[Step]:
+    """A run's steps, in order."""
+    rows = await (await conn.execute(Q["read"], {"run": run})).fetchall()
+    return [Step(**row) for row in rows]
+
+
+async def write(conn: pool.Conn, run: int, fence: int, step: Step) -> None:
+    """Adds a step, if the worker still holds the run. Raises errors.LostRun."""
+    row = {
+        name: getattr(step, name) for name in ("seq", "kind", "tool", "request", "response", "error", "label", "meta")
+    }
+    await conn.execute(Q["write"], {"run": run, "fence": fence, "step": pool.jsonb(row)})
+
+
+def model_step(seq: int, reply: models.Reply, request_hash: str, label: str) -> Step:
+    """The step of a model's reply."""
+    calls = [{"id": call.id, "tool": call.name, "args": call.args, "raw": call.raw} for call in reply.calls]
+    response = {"text": reply.text, "calls": calls, "finish": reply.finish, "message": reply.message}
+    usage = {"input": reply.usage.input, "output": reply.usage.output, "cached": reply.usage.cached}
+    return Step(seq, "model", None, {"hash": request_hash}, response | {"usage": usage}, None, label)
+
+
+def fold(steps: Sequence[Step]) -> State:
+    """The conversation so far."""
+    turns: list[models.Turn] = []
+    pending: list[models.ToolCall] = []
+    results: list[models.ToolResult] = []
+    text = ""
+    for step in steps:
+        if step.kind == "model":
+            results = []
+            pending = [_call(call) for call in step.response["calls"]]
+            text = step.response["text"]
+            turns.append(models.Turn(step.response["message"], ()))
+        else:
+            call = pending.pop(0)
+            results.append(models.ToolResult(call.id, call.name, content(step)))
+            turns[-1] = models.Turn(turns[-1].reply, tuple(results))
+    return State(tuple(turns), tuple(pending), len(steps) + 1, text)
+
+
+def content(step: Step) -> str:
+    """What a tool's step tells the model."""
+    return f"error: {step.error}" if step.error else str(step.response)
+
+
+def _call(call: dict[str, Any]) -> models.ToolCall:
+    return models.ToolCall(call["id"], call["tool"], call["args"], call["raw"])

@@ -1,0 +1,214 @@
+"""The loop that every run goes through: read the journal, do the one next thing, write it down, until the run rests.
+
+A worker may die between any two lines. What is in the journal is not done again; a model call whose answer was lost
+is made again and both are in the ledger; an outside effect is looked up before it is tried again (`effects`).
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pocketlet import errors
+from pocketlet.agents import (
+    agent as agents,
+)
+from pocketlet.agents import (
+    briefing as briefings,
+)
+from pocketlet.agents import (
+    effects,
+    journal,
+    policy,
+    revisions,
+    runs,
+    thinking,
+    toolbox,
+)
+from pocketlet.agents import playbook as playbooks
+from pocketlet.agents import (
+    task as tasks,
+)
+from pocketlet.db import pool
+from pocketlet.platform.gateways import submission
+
+log = logging.getLogger(__name__)
+SAME_CALLS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What every run on this worker shares. `worker` is its row; `instance` names this installation in Message-IDs."""
+
+    database: pool.Database
+    thinker: thinking.Thinker
+    server: submission.Submission | None
+    instance: str
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A claimed run with all that belongs to it."""
+
+    run: runs.Run
+    agent: agents.Agent
+    playbook: playbooks.Playbook
+    task: tasks.Task
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What sets one kind of run apart: its tools, its briefing, and what its end means (in the same transaction)."""
+
+    tools: Callable[[Work], Mapping[str, toolbox.Tool]]
+    brief: Callable[[pool.Conn, Work, str], Awaitable[briefings.Briefing]]
+    finish: Callable[[pool.Conn, Work, Sequence[journal.Step], toolbox.Finish], Awaitable[None]]
+
+
+async def advance(engine: Engine, kinds: Mapping[str, Kind], number: int) -> None:
+    """Takes a run as far as it goes: to its end, or to where it waits for a person."""
+    async with engine.database.api() as conn:
+        run = await runs.claim(conn, number, engine.worker)
+    if run is None:
+        return
+    try:
+        await _drive(engine, kinds[run.kind], run)
+    except errors.LostRun:
+        log.info("run %s goes on elsewhere", number)
+    except errors.NoPostgres:
+        raise  # the queue brings the job back; the run is as its journal says
+    except errors.PocketletError as error:
+        await _fail(engine, run, error)
+    except Exception as error:
+        log.exception("run %s failed", number)
+        unexpected = errors.Failed(f"Pocketlet itself failed: {type(error).__name__}.", hint="The log has the details.")
+        await _fail(engine, run, unexpected)
+
+
+async def _fail(engine: Engine, run: runs.Run, error: errors.PocketletError) -> None:
+    hint = error.hint.replace("RUN", str(run.id))
+    try:
+        async with engine.database.api() as conn:
+            await runs.rest(
+                conn, run, "failed", error=str(error), hint=hint, exit_code=error.exit_code, outcome="failed"
+            )
+    except errors.LostRun:
+        log.info("run %s goes on elsewhere", run.id)
+
+
+async def _drive(engine: Engine, kind: Kind, run: runs.Run) -> None:
+    async with engine.database.api() as conn:
+        agent = await agents.by_id(conn, run.agent_id)
+        playbook = await revisions.load(conn, agent, run.revision)
+        work = Work(run, agent, playbook, tasks.from_record(run.input))
+        briefing = await _briefing(engine, conn, kind, work)
+        steps = await journal.read(conn, run.id)
+    while True:
+        work = replace(work, run=replace(run, label=policy.join(run.label, *(step.label for step in steps))))
+        if await _stopped(engine, work):
+            return None
+        state = journal.fold(steps)
+        if state.pending:
+            step = await _use_tool(engine, kind, work, steps, state)
+        elif steps and not state.pending and steps[-1].kind == "model":
+            finish = toolbox.Finish("done", state.last_text or "(no text)")
+            return await _finish(engine, kind, work, steps, finish)
+        else:
+            _check_limits(work, steps)
+            step = await engine.thinker.think(work.run, work.agent, playbook.manifest, briefing, state)
+        if step is None:
+            return None
+        steps.append(step)
+
+
+async def _briefing(engine: Engine, conn: pool.Conn, kind: Kind, work: Work) -> briefings.Briefing:
+    """The stored briefing; compiled and stored if the run has just begun."""
+    if work.run.briefing:
+        return briefings.from_record(work.run.briefing)
+    model = work.run.model or engine.thinker.model_of(work.playbook.manifest)
+    briefing = await kind.brief(conn, work, model)
+    record = {
+        "briefing": briefing.record(),
+        "hash": briefing.hash,
+        "overhead": briefing.overhead_tokens,
+        "lessons": list(briefing.lessons),
+        "model": model,
+    }
+    await runs.start_briefing(conn, work.run, record)
+    return briefing
+
+
+async def _stopped(engine: Engine, work: Work) -> bool:
+    async with engine.database.api() as conn:
+        if not await runs.hold(conn, work.run):
+            return False
+        await runs.rest(conn, work.run, "stopped", outcome="stopped", result="Stopped by the owner.")
+    return True
+
+
+def _check_limits(work: Work, steps: Sequence[journal.Step]) -> None:
+    limit = work.playbook.manifest.max_steps
+    if len(steps) >= limit:
+        hint = "Raise `max_steps` in agent.toml, or look at what it keeps doing: `pocketlet show RUN`."
+        raise errors.Failed(f"The run took {limit} steps and did not finish.", hint=hint)
+    same = Counter(
+        (step.tool, pool.canonical(step.request), pool.canonical(step.response)) for step in steps if step.tool
+    )
+    tool, times = max(((key[0], count) for key, count in same.items()), key=lambda item: item[1], default=(None, 0))
+    if times >= SAME_CALLS:
+        raise errors.Failed(f"The run called {tool} {times} times with the same result: it is stuck.")
+
+
+async def _use_tool(
+    engine: Engine, kind: Kind, work: Work, steps: list[journal.Step], state: journal.State
+) -> journal.Step | None:
+    """Does the next call of the last reply and writes its step; None if the run rests now."""
+    wanted = state.pending[0]
+    sender = effects.Sender(work.agent, work.playbook.manifest, work.task, engine.server, engine.instance)
+    context = toolbox.Context(engine.database, sender, work.playbook, work.run, state.next_seq)
+    outcome = await toolbox.call(kind.tools(work), context, wanted)
+    if outcome.parks:
+        async with engine.database.api() as conn:
+            await _park(conn, work, state.next_seq)
+        return None
+    label = policy.join(work.run.label, outcome.label)
+    request: Any = wanted.args if wanted.args is not None else {"raw": wanted.raw}
+    response = None if outcome.error else outcome.text
+    step = journal.Step(
+        state.next_seq, "tool", wanted.name, request, response, outcome.error, label, dict(outcome.meta or {})
+    )
+    if outcome.finish:
+        await _finish(engine, kind, work, [*steps, step], outcome.finish, last=step)
+        return None
+    async with engine.database.api() as conn:
+        if outcome.commit:
+            await outcome.commit(conn)
+        await journal.write(conn, work.run.id, work.run.fence, step)
+    return step
+
+
+async def _park(conn: pool.Conn, work: Work, seq: int) -> None:
+    """Waiting holds no worker. The answer may have come before we got here: then the run is woken at once."""
+    await runs.rest(conn, work.run, "waiting", outcome="waiting")
+    effect = await effects.find(conn, work.run.id, seq)
+    if effect is None or not effect.waits:
+        await runs.wake(conn, work.run.id)
+
+
+async def _finish(
+    engine: Engine,
+    kind: Kind,
+    work: Work,
+    steps: Sequence[journal.Step],
+    finish: toolbox.Finish,
+    *,
+    last: journal.Step | None = None,
+) -> None:
+    """The last step, what the end means, and the state of rest: one transaction."""
+    async with engine.database.api() as conn:
+        if last:
+            await journal.write(conn, work.run.id, work.run.fence, last)
+        await kind.finish(conn, work, steps, finish)
+        await runs.rest(conn, work.run, "done", outcome=finish.outcome, result=finish.summary)

@@ -1,0 +1,135 @@
+"""agent.toml: what an agent is for, on which model, with which tools, within which budget."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import cast
+
+from pocketlet import errors
+
+RUN_TOOLS = ("sql", "search", "read", "skill", "attachment", "remember", "send_mail")
+DEFAULT_BUDGET = {"run": Decimal("0.50"), "day": Decimal("5.00")}
+KEYS = {
+    "name", "job", "model", "price", "tools", "budget", "approvals", "mail", "triggers", "facts", "max_steps", "max_tokens",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The parsed file. Money is in USD; `facts` maps a fact to its values and the words that show each."""
+
+    name: str
+    job: str
+    model: str
+    price: Mapping[str, object] | None = None
+    tools: tuple[str, ...] = RUN_TOOLS
+    budget: Mapping[str, Decimal] = field(default_factory=lambda: DEFAULT_BUDGET)
+    approvals: Mapping[str, str] = field(default_factory=dict[str, str])
+    recipients: tuple[str, ...] = ()
+    mail_address: str = ""
+    mail_name: str = ""
+    mail_trigger: str = ""
+    facts: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict[str, Mapping[str, tuple[str, ...]]])
+    max_steps: int = 40
+    max_tokens: int = 2048
+    notes: tuple[str, ...] = ()
+
+
+def parse(text: str, *, where: str = "agent.toml") -> Manifest:
+    """Raises errors.BadAgent with the line and column, or the key, that is wrong."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise errors.BadAgent(f"{where} is not valid TOML: {error}.") from error
+    for key in ("name", "job", "model"):
+        if not isinstance(data.get(key), str) or not data[key].strip():
+            raise errors.BadAgent(f"{where} needs `{key}` (a text).")
+    mail = _table(data, "mail", where)
+    triggers = _table(data, "triggers", where)
+    approvals, recipients = _approvals(data.get("approvals", {}), where)
+    notes = [f"{where}: `{key}` is not known and was left alone." for key in sorted(data.keys() - KEYS)]
+    notes += [f"{where}: trigger `{key}` is not available yet." for key in sorted(triggers.keys() - {"mail"})]
+    return Manifest(
+        name=data["name"],
+        job=data["job"].strip(),
+        model=data["model"],
+        price=_table(data, "price", where) or None,
+        tools=_tools(data.get("tools", list(RUN_TOOLS)), where),
+        budget=_budget(data.get("budget", {}), where),
+        approvals=approvals,
+        recipients=recipients,
+        mail_address=_text(mail, "address", where) or _text(triggers, "mail", where),
+        mail_name=_text(mail, "name", where),
+        mail_trigger=_text(triggers, "mail", where).lower(),
+        facts=_facts(_table(data, "facts", where), where),
+        max_steps=_count(data, "max_steps", 40, where),
+        max_tokens=_count(data, "max_tokens", 2048, where),
+        notes=tuple(notes),
+    )
+
+
+def _table(data: Mapping[str, object], key: str, where: str) -> Mapping[str, object]:
+    value = data.get(key, {})
+    if not isinstance(value, dict):
+        raise errors.BadAgent(f"{where}: `{key}` must be a table.")
+    return cast("Mapping[str, object]", value)
+
+
+def _text(table: Mapping[str, object], key: str, where: str) -> str:
+    value = table.get(key, "")
+    if not isinstance(value, str):
+        raise errors.BadAgent(f"{where}: `{key}` must be a text.")
+    return value.strip()
+
+
+def _count(data: Mapping[str, object], key: str, default: int, where: str) -> int:
+    value = data.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise errors.BadAgent(f"{where}: `{key}` must be a whole number above 0.")
+    return value
+
+
+def _texts(value: object, what: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in cast("list[object]", value)):
+        raise errors.BadAgent(f"{what} must be a list of texts.")
+    return tuple(cast("list[str]", value))
+
+
+def _tools(value: object, where: str) -> tuple[str, ...]:
+    names = _texts(value, f"{where}: `tools`")
+    if unknown := sorted(set(names) - {*RUN_TOOLS, "finish"}):
+        raise errors.BadAgent(f"{where}: no tool is called {', '.join(unknown)}; there are {', '.join(RUN_TOOLS)}.")
+    return tuple(name for name in RUN_TOOLS if name in names)
+
+
+def _budget(value: object, where: str) -> Mapping[str, Decimal]:
+    table = value if isinstance(value, dict) else {"run": value, "day": value}
+    caps = dict(DEFAULT_BUDGET)
+    for key, amount in cast("dict[str, object]", table).items():
+        if key not in caps or isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < 1e9:
+            raise errors.BadAgent(f"{where}: `budget` must be like {{run = 0.50, day = 5.00}}, in USD.")
+        caps[key] = Decimal(str(amount))
+    return caps
+
+
+def _approvals(value: object, where: str) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    table = value if isinstance(value, dict) else {"send_mail": value}
+    recipients: tuple[str, ...] = ()
+    rules: dict[str, str] = {}
+    for key, rule in cast("dict[str, object]", table).items():
+        if key == "recipients":
+            recipients = tuple(text.lower() for text in _texts(rule, f"{where}: `approvals.recipients`"))
+        elif key == "send_mail" and rule in ("ask", "allow"):
+            rules[key] = str(rule)
+        else:
+            raise errors.BadAgent(f'{where}: `approvals` must be like {{send_mail = "ask"}} (or "allow").')
+    return rules, recipients
+
+
+def _facts(table: Mapping[str, object], where: str) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    facts: dict[str, Mapping[str, tuple[str, ...]]] = {}
+    for name in table:
+        values = _table(table, name, where)
+        facts[name] = {value: _texts(words, f"{where}: `facts.{name}.{value}`") for value, words in values.items()}
+    return facts

@@ -1,0 +1,145 @@
+"""Runs as rows: made, claimed, shown, stopped, tried again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pocketlet import errors
+from pocketlet.agents import agent as agents
+from pocketlet.agents import manifest as manifests
+from pocketlet.agents import task as tasks
+from pocketlet.db import pool, queries
+
+Q = queries.load("runs")
+AT_REST = ("waiting", "done", "failed", "stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as the loop needs it. `fence` is the worker's claim; `kind`: run, manager or trial."""
+
+    id: int
+    agent_id: int
+    kind: str
+    revision: int
+    state: str
+    input: dict[str, Any]
+    facts: dict[str, str]
+    label: str
+    briefing: dict[str, Any] | None
+    fence: int
+    stop_requested: bool
+    feedback_id: int | None
+    case_id: int | None
+    model: str | None
+
+
+async def create(
+    conn: pool.Conn, agent: agents.Agent, task: tasks.Task, raw: bytes, manifest: manifests.Manifest
+) -> int:
+    """A run of the current revision, queued in the same transaction; its number."""
+    return await insert(
+        conn,
+        {
+            "agent": agent.id,
+            "kind": "run",
+            "revision": agent.current,
+            "input": task.record(),
+            "raw": raw,
+            "facts": tasks.facts(task, manifest),
+            "label": task.label,
+        },
+    )
+
+
+async def insert(conn: pool.Conn, values: Mapping[str, Any]) -> int:
+    """Any kind of run, queued in the same transaction; its number."""
+    defaults = {"raw": None, "facts": {}, "feedback": None, "case": None, "model": None}
+    row = defaults | dict(values)
+    row |= {"input": pool.jsonb(row["input"]), "facts": pool.jsonb(row["facts"])}
+    made = await (await conn.execute(Q["create"], row)).fetchone()
+    number = made["id"] if made else 0
+    await conn.execute(Q["enqueue"], {"run": number})
+    return number
+
+
+async def claim(conn: pool.Conn, number: int, worker: int) -> Run | None:
+    """Takes the run for this worker; None if there is nothing to do on it."""
+    row = await (await conn.execute(Q["claim"], {"run": number, "worker": worker})).fetchone()
+    if row is None or row["fence"] is None:
+        return None
+    return await load(conn, number)
+
+
+async def load(conn: pool.Conn, number: int) -> Run:
+    """Raises errors.NotFound."""
+    row = await (await conn.execute(Q["load"], {"run": number})).fetchone()
+    if row is None:
+        raise errors.NotFound(f"There is no run {number}.", hint="`pocketlet runs AGENT` lists them.")
+    return Run(**row)
+
+
+async def raw(conn: pool.Conn, number: int) -> bytes:
+    """The run's input, byte for byte as it came."""
+    row = await (await conn.execute(Q["raw"], {"run": number})).fetchone()
+    return bytes(row["raw"]) if row and row["raw"] else b""
+
+
+async def rest(conn: pool.Conn, run: Run, state: str, **facts: object) -> None:
+    """Parks or ends a run that this worker holds. `facts`: outcome, result, error, hint, exit_code."""
+    await conn.execute(Q["rest"], {"run": run.id, "fence": run.fence, "state": state, "facts": pool.jsonb(facts)})
+
+
+async def hold(conn: pool.Conn, run: Run) -> bool:
+    """Locks the run for this transaction; whether it was asked to stop. Raises errors.LostRun."""
+    row = await (await conn.execute(Q["hold"], {"run": run.id, "fence": run.fence})).fetchone()
+    return bool(row and row["stop_requested"])
+
+
+async def start_briefing(conn: pool.Conn, run: Run, record: Mapping[str, object]) -> None:
+    """Stores the briefing that the run will keep: record, hash, overhead_tokens, lessons, model."""
+    values = {"run": run.id, **record, "briefing": pool.jsonb(record["briefing"])}
+    await conn.execute(Q["start_briefing"], values)
+
+
+async def wake(conn: pool.Conn, number: int) -> None:
+    """Queues a run that was waiting."""
+    await conn.execute(Q["enqueue"], {"run": number})
+
+
+async def stop(conn: pool.Conn, number: int) -> str:
+    """Asks a run to stop: at once if nobody works on it, else before its next act. The state it is in now."""
+    await load(conn, number)
+    row = await (await conn.execute(Q["stop"], {"run": number})).fetchone()
+    if row is None:
+        raise errors.Conflict(f"Run {number} is at rest already.", hint=f"See `pocketlet show {number}`.")
+    return row["state"]
+
+
+async def retry(conn: pool.Conn, number: int) -> None:
+    """Lets a failed or stopped run go on from its journal. Raises errors.Conflict for any other."""
+    run = await load(conn, number)
+    row = await (await conn.execute(Q["retry"], {"run": number})).fetchone()
+    if row is None:
+        raise errors.Conflict(
+            f"Run {number} is {run.state}; only a failed or stopped one can be tried again.",
+            hint="Start a new run with `pocketlet run AGENT --input FILE`.",
+        )
+    await conn.execute(Q["enqueue"], {"run": number})
+
+
+async def listing(conn: pool.Conn, agent: agents.Agent, limit: int) -> list[dict[str, Any]]:
+    """The newest runs of an agent, with their cost."""
+    return list(await (await conn.execute(Q["listing"], {"agent": agent.id, "limit": limit})).fetchall())
+
+
+async def state(conn: pool.Conn, number: int) -> str:
+    """The state that a run is in now."""
+    row = await (await conn.execute(Q["state"], {"run": number})).fetchone()
+    return row["state"] if row else "removed"
+
+
+async def add_result(conn: pool.Conn, agent: agents.Agent, run: Run, result: Mapping[str, object]) -> None:
+    """The run's result, where later runs find it: outcome, entity, subject, summary."""
+    values = {"run": run.id, "label": run.label, "agent_id": agent.id, **result}
+    await conn.execute(queries.named(Q["add_result"], schema=agent.name), values)

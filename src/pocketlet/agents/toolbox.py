@@ -1,0 +1,196 @@
+"""The tools of a run: what each is offered as, and what happens when the model calls it."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pocketlet import errors
+from pocketlet.agents import effects, policy, runs
+from pocketlet.agents import playbook as playbooks
+from pocketlet.db import pool
+from pocketlet.platform import compose
+from pocketlet.platform.gateways import models
+
+Commit = Callable[[pool.Conn], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end of a run, as the model put it."""
+
+    outcome: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call gave. `commit` runs in the transaction that writes the step; `parks`: no result yet, the owner is asked."""
+
+    text: str = ""
+    error: str | None = None
+    label: str = "playbook"
+    meta: Mapping[str, Any] | None = None
+    commit: Commit | None = None
+    finish: Finish | None = None
+    parks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a tool may use. `label` is the run's label before this call; `seq` the number of this call's step."""
+
+    database: pool.Database
+    sender: effects.Sender
+    playbook: playbooks.Playbook
+    run: runs.Run
+    seq: int
+
+    @property
+    def schema(self) -> str:
+        """The agent's schema."""
+        return self.sender.agent.name
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool: its offer to the model and its deed. `required` and `optional` map a parameter to its JSON schema."""
+
+    name: str
+    description: str
+    act: Callable[[Context, Mapping[str, Any]], Awaitable[Outcome]]
+    required: Mapping[str, Mapping[str, Any]]
+    optional: Mapping[str, Mapping[str, Any]] | None = None
+
+    @property
+    def offer(self) -> models.Tool:
+        """As the model sees it."""
+        properties = dict(self.required) | dict(self.optional or {})
+        schema: dict[str, object] = {
+            "type": "object",
+            "properties": properties,
+            "required": list(self.required),
+            "additionalProperties": False,
+        }
+        return models.Tool(self.name, self.description, schema)
+
+    def check(self, args: Mapping[str, Any] | None, raw: str) -> str | None:
+        """What is wrong with the arguments, in a sentence that the model can act on."""
+        if args is None:
+            return f"the arguments of {self.name} are not a JSON object: {raw[:200]!r}"
+        properties = dict(self.required) | dict(self.optional or {})
+        if missing := [name for name in self.required if name not in args]:
+            return f"{self.name} needs {', '.join(missing)}"
+        if unknown := sorted(args.keys() - properties.keys()):
+            return f"{self.name} has no argument {', '.join(unknown)}; it has {', '.join(properties)}"
+        for name, value in args.items():
+            if problem := _mismatch(value, properties[name]):
+                return f"{name} of {self.name} must be {problem}, not {json.dumps(value)[:80]}"
+        return None
+
+
+TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,), "integer": (int,), "object": (dict,), "array": (list,),
+}  # fmt: skip
+
+
+def _mismatch(value: object, schema: Mapping[str, Any]) -> str:
+    kinds = TYPES[schema["type"]]
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        return f"a {schema['type']}" if schema["type"][0] not in "aeio" else f"an {schema['type']}"
+    allowed = schema.get("enum")
+    return f"one of {', '.join(allowed)}" if allowed and value not in allowed else ""
+
+
+def text(description: str, **more: object) -> dict[str, Any]:
+    """The JSON schema of a text parameter."""
+    return {"type": "string", "description": description, **more}
+
+
+async def call(tools: Mapping[str, Tool], context: Context, wanted: models.ToolCall) -> Outcome:
+    """Does what the model asked for. A mistake of the model comes back as an error it can read, never as an exception."""
+    tool = tools.get(wanted.name)
+    if tool is None:
+        return Outcome(error=f"there is no tool {wanted.name}; there are {', '.join(tools)}")
+    if problem := tool.check(wanted.args, wanted.raw):
+        return Outcome(error=problem)
+    try:
+        return await tool.act(context, wanted.args or {})
+    except (errors.GateRefusal, errors.BadInput, errors.NotFound, errors.Conflict) as error:
+        return Outcome(error=f"{error} {error.hint}".strip())
+
+
+OUTCOMES = ("done", "blocked", "nothing_to_do", "needs_person")
+
+
+async def _finish(context: Context, args: Mapping[str, Any]) -> Outcome:
+    summary = str(args["summary"]).strip()
+    return Outcome("finished", finish=Finish(args["outcome"], summary))
+
+
+FINISH = Tool(
+    "finish",
+    "Ends this task. Call it once, last.",
+    _finish,
+    {
+        "outcome": text("What came of it.", enum=list(OUTCOMES)),
+        "summary": text("One to three sentences on what was done; later runs can search them."),
+    },
+)
+
+
+async def _send_mail(context: Context, args: Mapping[str, Any]) -> Outcome:
+    run, sender = context.run, context.sender
+    async with context.database.api() as conn:
+        effect = await effects.find(conn, run.id, context.seq)
+        if effect is None:
+            mail = policy.Mail(compose.address(args["to"]), args["subject"], args["body"])
+            effect = await effects.plan(conn, run, context.seq, mail, sender)
+    return await _act_on(context, effect)
+
+
+async def _act_on(context: Context, effect: effects.Effect) -> Outcome:
+    """The effect as it stands now: wait, send, or say how it ended."""
+    if effect.waits:
+        return Outcome(parks=True)
+    match effect.state:
+        case "approved" | "dispatching":
+            return await _deliver(context, effect)
+        case "blocked":
+            return Outcome(f"blocked: {effect.rule}: {effect.response} Nothing was sent.")
+        case "captured" | "succeeded":
+            return Outcome(f"sent to {effect.destination}")
+        case "refused":
+            reason = f": {effect.because}" if effect.because else ""
+            return Outcome(f"refused by the owner{reason}. Nothing was sent.", label="owner")
+        case "unknown":
+            return Outcome("it is not known whether the mail was sent; the owner does not want it sent again")
+        case _:
+            return Outcome(f"failed: {effect.response or 'the mail was not sent'}")
+
+
+async def _deliver(context: Context, effect: effects.Effect) -> Outcome:
+    async def commit(conn: pool.Conn) -> None:
+        await effects.move(conn, context.run, effect, ("approved", "dispatching"), "succeeded", said=said)
+
+    async def failed(conn: pool.Conn) -> None:
+        await effects.move(conn, context.run, effect, ("dispatching",), "failed", said=reason)
+
+    try:
+        said = await effects.deliver(context.database, context.run, effect, context.sender)
+    except errors.MailRejected as error:
+        reason = str(error)
+        return Outcome(f"failed: {reason}", commit=failed)
+    return Outcome(f"sent to {effect.destination}", commit=commit) if said is not None else Outcome(parks=True)
+
+
+SEND_MAIL = Tool(
+    "send_mail",
+    "Sends a plain-text mail from the agent's own address. It may wait for the owner's approval.",
+    _send_mail,
+    {
+        "to": text("One address."),
+        "subject": text("The subject."),
+        "body": text("The whole text, with greeting and signature."),
+    },
+)

@@ -1,0 +1,53 @@
+"""A worker: this process, taking runs from the queue for as long as it is asked to."""
+
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+from pocketlet import settings
+from pocketlet.agents import kinds, loop, thinking
+from pocketlet.db import pool
+from pocketlet.platform import installation, queue, vault
+from pocketlet.platform.gateways import models, submission
+
+
+@asynccontextmanager
+async def serving(
+    database: pool.Database, config: settings.Settings, role: str, *, mail_port: int | None = None
+) -> AsyncGenerator[loop.Engine]:
+    """Runs are advanced in the background while the block lasts. `role`: up, worker or command."""
+    lookup = await variables(database, config)
+    async with database.api() as conn:
+        instance = await installation.identity(conn)
+    gateway = models.Gateway()
+    worker = await queue.register(database, role, mail_port)
+    try:
+        engine = loop.Engine(
+            database=database,
+            thinker=thinking.Thinker(database, gateway, lookup, config.model),
+            server=submission.read(lookup("POCKETLET_SMTP_URL")),
+            instance=instance,
+            worker=worker,
+        )
+
+        async def advance(run: int) -> None:
+            await loop.advance(engine, kinds.KINDS, run)
+
+        async with queue.working(database, worker, advance):
+            yield engine
+    finally:
+        await gateway.aclose()
+        with contextlib.suppress(OSError):
+            await queue.unregister(database, worker)
+
+
+async def variables(database: pool.Database, config: settings.Settings) -> Callable[[str], str | None]:
+    """Looks a provider's variable up: the environment first, then the sealed settings."""
+    environment = settings.provider_environment()
+    async with database.api() as conn:
+        sealed = await vault.opened(conn, vault.key(config.home)) if await vault.names(conn) else {}
+
+    def lookup(name: str) -> str | None:
+        return environment.get(name) or sealed.get(name)
+
+    return lookup

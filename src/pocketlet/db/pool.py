@@ -1,0 +1,172 @@
+"""Connections to Postgres: each is logged in as the role that its work needs, and as no other."""
+
+import asyncio
+import json
+import re
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import psycopg
+import psycopg_pool
+from psycopg import AsyncConnection, rows
+from psycopg import errors as pg
+from psycopg.types.json import Jsonb, set_json_dumps
+
+from pocketlet import errors
+
+Conn = AsyncConnection[rows.DictRow]
+
+FLOOR = 15
+NUL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+CONNECT_SECONDS = 10
+LOGINS_AT_ONCE = 3  # of one agent role in one process; the role's own limit is 5 to 10
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the database is. `password(role)` is None where the socket's peer check does the work.
+
+    `setup_user` may do what only whoever set the cluster up may do; it is not used once the schema is in place
+    (on Postgres 15, where CREATEROLE could grant itself more than intended, it also installs agents).
+    """
+
+    host: str
+    port: int
+    database: str
+    setup_user: str
+    setup_password: str | None
+    password: Callable[[str], str | None]
+    sslmode: str | None = None
+
+
+def jsonb(value: object) -> Jsonb:
+    """`value` as a jsonb parameter."""
+    return Jsonb(value)
+
+
+def canonical(value: object) -> str:
+    """JSON with one spelling for each value: sorted keys, no spaces; what Postgres can't store is replaced."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return NUL_ESCAPE.sub(lambda m: m[1] + "\\ufffd", text).encode("utf-8", "replace").decode("utf-8")
+
+
+set_json_dumps(canonical)
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Turns the driver's errors and the domain SQLSTATEs of `sql/schema` into Pocketlet's own, in one place."""
+    try:
+        yield
+    except pg.DiskFull as error:
+        raise errors.Failed(
+            "The disk is full: Postgres could not write.", hint="Free some space; nothing that was done is lost."
+        ) from error
+    except psycopg_pool.PoolTimeout as error:
+        raise errors.NoPostgres("Postgres has no free connection.") from error
+    except psycopg.DatabaseError as error:
+        match error.sqlstate or "":
+            case "" if isinstance(error, psycopg.OperationalError):
+                raise errors.NoPostgres(f"Postgres can't be reached: {first_line(error)}") from error
+            case "57P01" | "57P02" | "57P03" | "53300" | "08006":
+                raise errors.NoPostgres(f"Postgres ended the connection: {first_line(error)}") from error
+            case "PK001":
+                raise errors.LostRun from error
+            case "PK002":
+                raise errors.OverBudget(f"{first_line(error)} {error.diag.message_detail or ''}".strip()) from error
+            case "PK003":
+                raise errors.Conflict(first_line(error)) from error
+            case _:
+                raise
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, without the position that follows."""
+    return str(error).strip().partition("\n")[0]
+
+
+class Database:
+    """One database and the logins to it. `async with Database(address) as db`."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.server_version = 0
+        self._api: psycopg_pool.AsyncConnectionPool[Conn] | None = None
+        self._gates: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(LOGINS_AT_ONCE))
+
+    async def __aenter__(self) -> "Database":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the pool; connections in use end with their work."""
+        if self._api is not None:
+            pool, self._api = self._api, None
+            await pool.close()
+
+    def conninfo(self, role: str) -> dict[str, str | int]:
+        """Connection parameters for a login of ours."""
+        password = self.address.setup_password if role == self.address.setup_user else self.address.password(role)
+        params: dict[str, str | int | None] = {
+            "host": self.address.host,
+            "port": self.address.port,
+            "dbname": self.address.database,
+            "user": role,
+            "password": password,
+            "sslmode": self.address.sslmode,
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": "pocketlet",
+            "client_encoding": "utf8",
+        }
+        return {key: value for key, value in params.items() if value is not None}
+
+    @asynccontextmanager
+    async def login(self, role: str, *, database: str | None = None) -> AsyncGenerator[Conn]:
+        """A fresh connection logged in as `role`, in autocommit; closed at the end, so nothing of it is left over."""
+        params = self.conninfo(role) | ({"dbname": database} if database else {})
+        with translated():
+            async with self._gates[role]:
+                connect = AsyncConnection[rows.DictRow].connect
+                conn = await connect(
+                    **params,  # pyright: ignore[reportArgumentType]
+                    autocommit=True,
+                    row_factory=rows.dict_row,
+                    prepare_threshold=None,
+                )
+                async with conn:
+                    yield conn
+
+    @asynccontextmanager
+    async def setup(self) -> AsyncGenerator[Conn]:
+        """Whoever set the cluster up: for the roles, the hardening, and nothing at run time."""
+        async with self.login(self.address.setup_user) as conn:
+            self.server_version = conn.info.server_version // 10000
+            yield conn
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncGenerator[Conn]:
+        """The login that migrates and installs agents, in one transaction."""
+        role = "pd_admin" if self.server_version > FLOOR else self.address.setup_user
+        async with self.login(role) as conn, conn.transaction():
+            yield conn
+
+    @asynccontextmanager
+    async def api(self) -> AsyncGenerator[Conn]:
+        """The platform's working login (rows of `pocketlet` and core tables, no DDL), in one transaction."""
+        with translated():
+            if self._api is None:
+                self._api = psycopg_pool.AsyncConnectionPool(
+                    kwargs={**self.conninfo("pd_api"), "row_factory": rows.dict_row},
+                    connection_class=AsyncConnection[rows.DictRow],
+                    min_size=0,
+                    max_size=8,
+                    timeout=CONNECT_SECONDS,
+                    open=False,
+                )
+                await self._api.open()
+            async with self._api.connection() as conn:
+                yield conn

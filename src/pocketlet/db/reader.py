@@ -1,0 +1,161 @@
+"""The reader gate: the only way in which SQL that a model (or a person at the console) wrote is run.
+
+Postgres is the parser. The connection is logged in as the agent's reader, which has no right to write; the
+transaction is read-only; the extended protocol admits one statement; a cursor admits only SELECT, VALUES, TABLE and
+WITH … SELECT; planned cost, time, rows and bytes are capped. The missing rights are the wall, the rest limits the
+damage of burning.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import psycopg
+from psycopg import errors as pg
+
+from pocketlet import clock, errors
+from pocketlet.db import pool, queries
+
+Q = queries.load("reader")
+BATCH = 20
+LADDER = (
+    ("limit_100ms", 0.1),
+    ("limit_500ms", 0.5),
+    ("limit_1s", 1.0),
+    ("limit_2s", 2.0),
+    ("limit_3s", 3.0),
+    ("limit_4s", 4.0),
+    ("limit_5s", 5.0),
+)
+MESSAGE = 300  # characters of an error message that are passed on
+HINT = (
+    "Ask for less: filter by a key (an entity, an id, a date), add LIMIT, or aggregate in SQL; "
+    "for words use the search tool."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps of one query: seconds, rows, bytes of values, and the planner's cost estimate."""
+
+    seconds: float = 2.0
+    rows: int = 50
+    bytes: int = 256 * 1024
+    cost: float = 5e6
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Values as Postgres spells them in text (None is NULL). `capped` says which cap ended the reading, if any."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | None, ...], ...]
+    capped: str = ""
+
+
+async def query(
+    database: pool.Database,
+    login: str,
+    statement: str,
+    *,
+    params: Mapping[str, object] | None = None,
+    limits: Limits | None = None,
+) -> Rows:
+    """Runs one SELECT as `login`. Raises errors.GateRefusal with a reason that a model can act on."""
+    limits = limits or Limits()
+    if "\x00" in statement:
+        raise errors.GateRefusal("The query holds a NUL character.")
+    async with database.login(login) as conn:
+        try:
+            rows = await _read(conn, statement.encode("utf-8", "replace"), params, limits)
+            await conn.rollback()  # never COMMIT: a notification of a function that was called would leave
+            return rows
+        except psycopg.DatabaseError as error:
+            raise errors.GateRefusal(_explain(error, limits), hint=HINT) from error
+
+
+async def _read(conn: pool.Conn, statement: bytes, params: Mapping[str, object] | None, limits: Limits) -> Rows:
+    deadline = clock.monotonic() + limits.seconds
+    await conn.execute(Q["begin"])
+    await _limit_time(conn, deadline, limits)
+    plan = await conn.execute(b"EXPLAIN (FORMAT JSON) " + statement, params, binary=True)
+    _check_cost(await plan.fetchone(), limits)
+    await _limit_time(conn, deadline, limits)
+    await conn.execute(b"DECLARE q NO SCROLL CURSOR FOR " + statement, params, binary=True)
+    found: list[tuple[str | None, ...]] = []
+    columns: tuple[str, ...] = ()
+    size = 0
+    while True:
+        # One row first: a batch is held in memory whole, and its rows may be megabytes each.
+        await _limit_time(conn, deadline, limits)
+        small = found and size / len(found) < limits.bytes / BATCH
+        cursor = await conn.execute(Q["fetch_batch"] if small else Q["fetch"])
+        columns, batch = _text_rows(cursor)
+        for row in batch:
+            size += sum(len(value) for value in row if value is not None)
+            if len(found) == limits.rows:
+                return Rows(columns, tuple(found), f"only the first {limits.rows} rows are shown")
+            if size > limits.bytes:
+                return Rows(columns, tuple(found), f"cut at {limits.bytes // 1024} KB")
+            found.append(row)
+        if not batch:
+            return Rows(columns, tuple(found))
+
+
+async def _limit_time(conn: pool.Conn, deadline: float, limits: Limits) -> None:
+    left = deadline - clock.monotonic()
+    if left <= 0:
+        raise errors.GateRefusal(_too_long(limits), hint=HINT)
+    # SET takes no parameter and set_config is not this role's to call: a fixed ladder of texts instead.
+    await conn.execute(Q[next((name for name, seconds in LADDER if left <= seconds), LADDER[-1][0])])
+
+
+def _check_cost(row: Mapping[str, object] | None, limits: Limits) -> None:
+    plan = (row or {}).get("QUERY PLAN")
+    document = json.loads(plan) if isinstance(plan, str | bytes) else plan
+    cost = cast("list[dict[str, dict[str, float]]]", document)[0]["Plan"]["Total Cost"] if document else 0.0
+    if cost > limits.cost:
+        raise errors.GateRefusal("The query would read too much (estimated cost over the limit).", hint=HINT)
+
+
+def _text_rows(
+    cursor: psycopg.AsyncCursor[dict[str, object]],
+) -> tuple[tuple[str, ...], list[tuple[str | None, ...]]]:
+    result = cursor.pgresult
+    if result is None:
+        return (), []
+    names = tuple((result.fname(i) or b"").decode("utf-8", "replace") for i in range(result.nfields))
+    values = [
+        tuple(
+            None if (value := result.get_value(row, column)) is None else value.decode("utf-8", "replace")
+            for column in range(result.nfields)
+        )
+        for row in range(result.ntuples)
+    ]
+    return names, values
+
+
+def _explain(error: psycopg.DatabaseError, limits: Limits) -> str:
+    said = _one_line(error.diag.message_primary or str(error))
+    match error:
+        case pg.QueryCanceled():
+            return _too_long(limits)
+        case pg.ConfigurationLimitExceeded() | pg.OutOfMemory():
+            return "The query needed more temporary space than it may use and was stopped."
+        case pg.SyntaxError():
+            return f"Only one SELECT is read here, and this is not one that Postgres understands: {said}"
+        case pg.InsufficientPrivilege():
+            return f"Not allowed: {said}"
+        case _:
+            hint = _one_line(error.diag.message_hint or "")
+            return f"{said}{' (' + hint + ')' if hint else ''}"
+
+
+def _too_long(limits: Limits) -> str:
+    return f"The query took longer than {limits.seconds:g} s and was stopped."
+
+
+def _one_line(text: str) -> str:
+    """Messages quote names and values of the query: of those, no more than a line's worth."""
+    return " ".join(text[:MESSAGE].split()) + ("…" if len(text) > MESSAGE else "")

@@ -1,0 +1,1 @@
+"""The crm story: seeded data, a mail sink and a stand-in model."""

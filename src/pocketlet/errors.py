@@ -1,0 +1,165 @@
+"""Everything that Pocketlet raises on purpose.
+
+PocketletError                      exit code
+├── BadSetting                      2   a setting or an argument is not usable
+├── BadInput                        2   a file or text that was given can't be used
+│   └── BadAgent                    2   an agent folder that can't be imported
+├── NotFound                        6   no such agent, run, approval, revision …
+├── Conflict                        6   the thing exists already, or has moved on since
+├── Refused                         4   a rule forbids it
+├── OverBudget                      5   the cap would be passed
+├── UnknownPrice                    5   no price is known for the model
+├── Unreachable                     7   Postgres, a model or a mail server does not answer
+│   ├── NoPostgres                  7
+│   ├── NoModel                     7
+│   │   ├── ModelBusy               7   rate limited or overloaded: worth another try
+│   │   ├── ModelUnreachable        7   no connection to its server
+│   │   └── ModelTimeout            7   it did not answer in time: it may have worked, and be billed
+│   └── NoMailServer                7
+│       └── MailUncertain           7   the server may have taken the message, or not
+├── BadModelReply                   7   the model answered with something that can't be used
+├── GateRefusal                     4   the reader gate refused or stopped a query
+├── LostRun                         1   the run belongs to another worker now (stale fence)
+├── MailRejected                    1   the mail server answered that it does not take this message
+├── BadMigration                    7   the database's schema is not what this version can work with
+└── Failed                          1   something else that was expected to work did not
+
+Each class says what happened; `hint` says what to do next. The message defaults to the class's docstring.
+"""
+
+from typing import ClassVar
+
+
+class PocketletError(Exception):
+    """Something went wrong."""
+
+    exit_code: ClassVar[int] = 1
+    default_hint: ClassVar[str] = ""
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+        self.hint = hint or self.default_hint
+
+
+class BadSetting(PocketletError):
+    """A setting can't be used."""
+
+    exit_code = 2
+
+
+class BadInput(PocketletError):
+    """This input can't be used."""
+
+    exit_code = 2
+
+
+class BadAgent(BadInput):
+    """This agent folder can't be imported."""
+
+    default_hint = "Nothing was imported. Correct the folder and import it again."
+
+
+class NotFound(PocketletError):
+    """There is no such thing."""
+
+    exit_code = 6
+
+
+class Conflict(PocketletError):
+    """That exists already, or has changed in the meantime."""
+
+    exit_code = 6
+
+
+class Refused(PocketletError):
+    """A rule forbids this."""
+
+    exit_code = 4
+
+
+class OverBudget(PocketletError):
+    """The budget does not allow another model call."""
+
+    exit_code = 5
+    default_hint = "Raise `budget` in agent.toml and import the agent again, or wait for the next day."
+
+
+class UnknownPrice(PocketletError):
+    """No price is known for this model."""
+
+    exit_code = 5
+    default_hint = "Give it in agent.toml: price = {input = 1.0, output = 3.0} (USD per million tokens)."
+
+
+class Unreachable(PocketletError):
+    """A server does not answer."""
+
+    exit_code = 7
+
+
+class NoPostgres(Unreachable):
+    """Postgres can't be reached."""
+
+    default_hint = "See `pocketlet doctor`."
+
+
+class NoModel(Unreachable):
+    """The model can't be reached."""
+
+    default_hint = "Check the provider's variables (base URL and key), then `pocketlet retry RUN`."
+
+
+class ModelBusy(NoModel):
+    """The model's provider is overloaded or limits the rate."""
+
+    def __init__(self, message: str = "", *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class ModelUnreachable(NoModel):
+    """There is no connection to the model's server."""
+
+
+class ModelTimeout(NoModel):
+    """The model did not answer in time."""
+
+
+class NoMailServer(Unreachable):
+    """The mail server can't be reached."""
+
+    default_hint = "Set POCKETLET_SMTP_URL=smtp://user:password@host:port, then `pocketlet retry RUN`."
+
+
+class MailUncertain(NoMailServer):
+    """The connection broke after the message was handed over: nobody knows whether it was taken."""
+
+
+class BadModelReply(Unreachable):
+    """The model's answer can't be used."""
+
+    default_hint = "Try `pocketlet retry RUN`, or another model."
+
+
+class GateRefusal(PocketletError):
+    """The reader gate refused this query."""
+
+    exit_code = 4
+
+
+class LostRun(PocketletError):
+    """This run belongs to another worker now."""
+
+
+class MailRejected(PocketletError):
+    """The mail server does not take this message."""
+
+
+class BadMigration(PocketletError):
+    """The database's schema is not one that this version of Pocketlet can work with."""
+
+    exit_code = 7
+
+
+class Failed(PocketletError):
+    """That did not work."""

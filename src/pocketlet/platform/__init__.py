@@ -1,0 +1,1 @@
+"""Pocketdata: what every app of the platform gets."""

@@ -1,0 +1,94 @@
+"""Apps of the platform: a schema, a login that writes there and a login that only reads there."""
+
+import re
+
+from pocketlet import errors
+from pocketlet.db import migrate, pool, queries
+
+Q = queries.load("apps")
+NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+RESERVED = {"common", "ext", "information_schema", "migrations", "none", "pocketlet", "postgres", "public", "queue"}
+
+
+def reader(name: str) -> str:
+    """The app's reader login: the one that model-written SQL runs on."""
+    return f"{name}_ro"
+
+
+def check_name(name: str) -> None:
+    """Raises errors.BadAgent unless `name` can be the name of an app, its schema and its logins."""
+    if not NAME.fullmatch(name):
+        raise errors.BadAgent(
+            f"{name!r} is not a name: use a small letter, then small letters, digits and _, at most 41."
+        )
+    if name in RESERVED or name.startswith(("pg_", "pd_")) or name.endswith("_ro"):
+        raise errors.BadAgent(f"The name {name!r} is reserved.", hint="Choose another `name` in agent.toml.")
+
+
+def names(database: pool.Database, name: str) -> dict[str, str]:
+    """The names that the texts in `sql/agent` are filled with."""
+    return {"schema": name, "app": name, "reader": reader(name), "database": database.address.database, "agent": name}
+
+
+async def install(database: pool.Database, name: str) -> None:
+    """Makes the app's roles, schema and core tables in one transaction. Raises errors.Conflict if a role is foreign."""
+    check_name(name)
+    names = names(database, name)
+    async with database.admin() as conn:
+        for role in (name, reader(name)):
+            await _check_role(conn, role)
+        if not await _exists(conn, name):
+            await conn.execute(queries.named(queries.text("agent/roles.sql"), **names))
+        for role in (name, reader(name)):
+            await migrate.set_password(database, conn, role)
+        await conn.execute(queries.named(queries.text("agent/install.sql"), **names))
+        if await _may_limit(conn):
+            await conn.execute(queries.named(queries.text("agent/limits.sql"), **names))
+        await _borrow(conn, names)
+        await conn.execute(queries.named(queries.text("agent/defaults.sql"), **names))
+        await _give_back(conn, names)
+        await conn.execute(Q["as_platform"])
+        await conn.execute(queries.named(queries.text("agent/core.sql"), **names))
+
+
+async def uninstall(database: pool.Database, name: str) -> None:
+    """Leaves nothing of the app: no object, schema, right or role. Does nothing if there is none."""
+    names = names(database, name)
+    async with database.admin() as conn:
+        if not await _exists(conn, name):
+            return
+        await _check_role(conn, name)
+        await _borrow(conn, names)
+        await conn.execute(Q["end_sessions"], {"roles": [name, reader(name)]})
+        await conn.execute(queries.named(queries.text("agent/uninstall.sql"), **names))
+        row = await (await conn.execute(Q["used_elsewhere"], {"roles": [name, reader(name)]})).fetchone()
+        if not row or not row["used"]:
+            await conn.execute(queries.named(queries.text("agent/drop_roles.sql"), **names))
+
+
+async def _exists(conn: pool.Conn, role: str) -> bool:
+    return await (await conn.execute(Q["role"], {"role": role})).fetchone() is not None
+
+
+async def _check_role(conn: pool.Conn, role: str) -> None:
+    row = await (await conn.execute(Q["role"], {"role": role})).fetchone()
+    if row and not (row["comment"] or "").startswith("pocketlet "):
+        raise errors.Conflict(
+            f"This Postgres has a role {role!r} that is not Pocketlet's.", hint="Choose another name for the agent."
+        )
+
+
+async def _may_limit(conn: pool.Conn) -> bool:
+    row = await (await conn.execute(Q["may_limit"])).fetchone()
+    return bool(row and row["may"])
+
+
+async def _borrow(conn: pool.Conn, names: dict[str, str]) -> None:
+    """Default rights and owned objects are only an owner's to change: be a member of the app until `_give_back`."""
+    if conn.info.server_version >= 160000:
+        await conn.execute(queries.named(Q["borrow"], app=names["app"], reader=names["reader"]))
+
+
+async def _give_back(conn: pool.Conn, names: dict[str, str]) -> None:
+    if conn.info.server_version >= 160000:
+        await conn.execute(queries.named(Q["give_back"], app=names["app"], reader=names["reader"]))

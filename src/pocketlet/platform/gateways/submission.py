@@ -1,0 +1,105 @@
+"""Outgoing mail: SMTP submission, and the look into the Sent folder that tells whether a mail left before a crash."""
+
+import asyncio
+import mailbox
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import aiosmtplib
+
+from pocketlet import errors
+
+SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A mail server. `sent` is the Maildir where every mail that it took is found again, if there is one."""
+
+    host: str
+    port: int
+    user: str = ""
+    password: str = field(default="", repr=False)
+    tls: bool = False
+    sent: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The connection as a person knows it, without the password."""
+        return f"smtp://{self.host}:{self.port}"
+
+    async def send(self, message: bytes, sender: str, to: str) -> str:
+        """Hands over one message; what the server said.
+
+        Raises errors.NoMailServer (certainly not sent), errors.MailRejected (certainly not sent, and trying again is
+        no use), errors.MailUncertain.
+        """
+        client = aiosmtplib.SMTP(
+            hostname=self.host,
+            port=self.port,
+            username=self.user or None,
+            password=self.password or None,
+            use_tls=self.tls,
+            start_tls=None if self.user and not self.tls else False,
+            timeout=SECONDS,
+        )
+        try:
+            await client.connect()
+            await client.mail(sender)
+            await client.rcpt(to)
+        except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPRecipientRefused) as error:
+            client.close()
+            raise _answered(self, error) from error
+        except (aiosmtplib.SMTPException, OSError) as error:
+            client.close()
+            raise errors.NoMailServer(f"The mail server {self.name} can't be used: {error}.") from error
+        try:
+            said = await client.data(message)
+        except aiosmtplib.SMTPDataError as error:
+            raise _answered(self, error) from error
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise errors.MailUncertain(f"The connection to {self.name} broke while it took the message.") from error
+        finally:
+            client.close()
+        return f"{said.code} {said.message}"
+
+    async def was_sent(self, message_id: str) -> bool | None:
+        """Whether the Sent folder holds the message; None if there is no such folder to look into."""
+        if self.sent is None or not self.sent.is_dir():
+            return None
+        return await asyncio.to_thread(_holds, self.sent, message_id)
+
+
+def _answered(server: Submission, error: aiosmtplib.SMTPResponseException) -> errors.PocketletError:
+    said = f"{error.code} {error.message}"
+    if error.code >= 500:
+        return errors.MailRejected(f"{server.name} rejected the mail: {said}.")
+    return errors.NoMailServer(f"{server.name} did not take the mail now: {said}.")
+
+
+def _holds(folder: Path, message_id: str) -> bool:
+    box = mailbox.Maildir(folder, create=False)
+    return any((message.get("Message-ID") or "").strip() == message_id for message in box)
+
+
+def read(url: str | None) -> Submission | None:
+    """The server in `smtp[s]://user:password@host:port?sent=/path/to/Maildir`. Raises errors.BadSetting."""
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (465 if parts.scheme == "smtps" else 587)
+    except ValueError as error:
+        raise errors.BadSetting(f"POCKETLET_SMTP_URL is not a URL: {error}.") from error
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        raise errors.BadSetting("POCKETLET_SMTP_URL must be like smtp://user:password@host:587.")
+    sent = parse_qs(parts.query).get("sent", [""])[0]
+    return Submission(
+        host=parts.hostname,
+        port=port,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        tls=parts.scheme == "smtps",
+        sent=Path(sent) if sent else None,
+    )

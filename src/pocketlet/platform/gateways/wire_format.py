@@ -1,0 +1,120 @@
+"""Our request and reply, to and from Pydantic AI's messages (which it turns into each provider's wire)."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from pydantic_ai.messages import (
+    InstructionPart,
+    ModelMessage,
+    ModelMessagesTypeAdapter,
+    ModelRequest,
+    ModelRequestPart,
+    ModelResponse,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import ToolDefinition
+
+from pocketlet.platform.gateways import endpoints, models
+
+#: What a stored answer keeps. The rest is volatile (times, ids of runs) or kept elsewhere (usage).
+KEPT = ("kind", "parts", "model_name", "provider_name", "canonical_system", "finish_reason")
+
+#: Anthropic's wire has no seed, and Pydantic AI warns about settings that it must drop.
+TAKES_SEED = frozenset({"openai", "ollama", "google"})
+
+
+def messages(request: models.Request) -> list[ModelMessage]:
+    """The conversation so far; the system text travels in `parameters`."""
+    history: list[ModelMessage] = [ModelRequest(parts=[UserPromptPart(request.user)])]
+    for turn in request.turns:
+        history += ModelMessagesTypeAdapter.validate_python([turn.reply])
+        parts: list[ModelRequestPart] = [
+            ToolReturnPart(result.tool, result.content, tool_call_id=result.call_id) for result in turn.results
+        ]
+        if turn.note:
+            parts.append(UserPromptPart(turn.note))
+        if parts:
+            history.append(ModelRequest(parts=parts))
+    return history
+
+
+def parameters(request: models.Request) -> ModelRequestParameters:
+    """The system text and the tools."""
+    return ModelRequestParameters(
+        function_tools=[
+            # Not strict: that rewrites the schema, and the model shall get what `canonical` says.
+            ToolDefinition(
+                name=tool.name,
+                parameters_json_schema=tool.parameters,
+                description=tool.description,
+                strict=False,
+            )
+            for tool in request.tools
+        ],
+        instruction_parts=[InstructionPart(request.system)] if request.system else [],
+    )
+
+
+def settings(request: models.Request, endpoint: endpoints.Endpoint, timeout: float) -> ModelSettings:
+    """The limits of one call; `timeout` in seconds, for the whole of it."""
+    chosen = ModelSettings(max_tokens=request.max_tokens, timeout=timeout, request_timeout=timeout)
+    if endpoint.provider in TAKES_SEED:
+        chosen["seed"] = request.seed
+    return chosen
+
+
+def reply(response: ModelResponse) -> models.Reply:
+    """The provider's answer; raises ValueError or TypeError if there is nothing in it that is an answer."""
+    if not response.parts and response.finish_reason is None:
+        raise ValueError("it is empty")
+    calls = tuple(_call(part) for part in response.parts if isinstance(part, ToolCallPart))
+    usage = response.usage
+    return models.Reply(
+        text=response.text or "",
+        calls=calls,
+        usage=models.Usage(
+            input=usage.input_tokens,
+            output=usage.output_tokens,
+            cached=min(usage.cache_read_tokens, usage.input_tokens),
+        ),
+        message=_kept(response),
+        model=response.model_name or "",
+        finish=response.finish_reason or "",
+    )
+
+
+def _call(part: ToolCallPart) -> models.ToolCall:
+    # The SDKs don't check what a server sends as arguments; as text it can be stored, shown and sent back.
+    written = cast(object, part.args)
+    raw = written if isinstance(written, str) else json.dumps({} if written is None else written)
+    if not isinstance(written, str | dict):
+        part.args = raw
+    return models.ToolCall(part.tool_call_id, part.tool_name, _arguments(raw), raw)
+
+
+def _arguments(raw: str) -> dict[str, object] | None:
+    """The JSON object in `raw`, or None; some providers write nothing for a call without arguments."""
+    try:
+        value: object = json.loads(raw, parse_constant=_refuse) if raw.strip() else {}
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, object]", value) if isinstance(value, dict) else None
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _kept(response: ModelResponse) -> dict[str, Any]:
+    dumped = cast("dict[str, Any]", ModelMessagesTypeAdapter.dump_python([response], mode="json")[0])
+    parts = [_without_empty(part) for part in dumped["parts"]]
+    return {**_without_empty({key: dumped.get(key) for key in KEPT}), "parts": parts}
+
+
+def _without_empty(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if value is not None}

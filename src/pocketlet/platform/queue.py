@@ -1,0 +1,127 @@
+"""The job queue: procrastinate on the same Postgres. This is the one module that lets it open connections of its own.
+
+A job is only "advance run N". Everything a run has done is in its journal, so a job may be done again at any time:
+when a worker dies, another one (or the next one on the same machine, at once) brings its jobs back.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import procrastinate
+from procrastinate import jobs
+
+from pocketlet import errors
+from pocketlet.db import pool, queries
+
+Q = queries.load("queue")
+log = logging.getLogger(__name__)
+
+HEARTBEAT = 3.0  # seconds
+DEAD_AFTER = 10.0  # seconds without a heartbeat
+RESCUE_EVERY = 2.0  # seconds
+POLL_EVERY = 1.0  # seconds; a missed notification waits no longer than this
+DRAIN = 10.0  # seconds that running jobs get at a graceful stop
+
+Advance = Callable[[int], Awaitable[None]]
+
+
+async def register(database: pool.Database, role: str, mail_port: int | None = None) -> int:
+    """This process as a worker row; its id. `role`: up, worker or command."""
+    row = {"host": os.uname().nodename, "pid": os.getpid(), "role": role, "mail_port": mail_port}
+    async with database.api() as conn:
+        made = await (await conn.execute(Q["register"], row)).fetchone()
+    return made["id"] if made else 0
+
+
+async def workers(conn: pool.Conn) -> list[dict[str, object]]:
+    """Workers with a fresh heartbeat."""
+    return list(await (await conn.execute(Q["workers"], {"dead_after": DEAD_AFTER})).fetchall())
+
+
+async def unregister(database: pool.Database, worker: int) -> None:
+    """This worker is gone."""
+    async with database.api() as conn:
+        await conn.execute(Q["unregister"], {"id": worker})
+
+
+@asynccontextmanager
+async def working(
+    database: pool.Database, worker: int, advance: Advance, *, concurrency: int = 4
+) -> AsyncGenerator[None]:
+    """Jobs are done in the background for as long as the block lasts; then running ones get DRAIN seconds."""
+    app = _app(database)
+
+    @app.task(name="advance", queue="runs", retry=procrastinate.RetryStrategy(max_attempts=100, wait=1))
+    async def _advance(run: int) -> None:  # pyright: ignore[reportUnusedFunction]
+        await advance(run)
+
+    async with app.open_async():
+        stop = asyncio.Event()
+        done = asyncio.create_task(
+            app.run_worker_async(
+                queues=["runs"],
+                concurrency=concurrency,
+                fetch_job_polling_interval=POLL_EVERY,
+                update_heartbeat_interval=HEARTBEAT,
+                stalled_worker_timeout=DEAD_AFTER,
+                shutdown_graceful_timeout=DRAIN,
+                install_signal_handlers=False,
+                delete_jobs=jobs.DeleteJobCondition.ALWAYS.value,
+            )
+        )
+        alive = asyncio.create_task(_keep_alive(database, worker, app, stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            done.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await done
+            await alive
+
+
+async def _keep_alive(database: pool.Database, worker: int, app: procrastinate.App, stop: asyncio.Event) -> None:
+    """The heartbeat of this worker, and the rescue of what dead ones left. Postgres may be away for a while."""
+    while not stop.is_set():
+        try:
+            await rescue(database, app)
+            async with database.api() as conn:
+                await conn.execute(Q["heartbeat"], {"id": worker})
+        except errors.NoPostgres as error:
+            log.warning("%s", error)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), RESCUE_EVERY)
+
+
+async def rescue(database: pool.Database, app: procrastinate.App | None = None) -> int:
+    """Brings back the jobs of workers that are gone; how many. A dead process of this machine is seen at once."""
+    async with database.api() as conn:
+        found = await (await conn.execute(Q["same_host"], {"host": os.uname().nodename})).fetchall()
+        gone = [row["id"] for row in found if not _runs(row["pid"])]
+        await conn.execute(Q["bury"], {"gone": gone, "dead_after": DEAD_AFTER})
+        row = await (await conn.execute(Q["bring_back"])).fetchone()
+    brought = row["count"] if row else 0
+    if app is not None:
+        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER):
+            await app.job_manager.retry_job(job)
+            brought += 1
+    return brought
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _app(database: pool.Database) -> procrastinate.App:
+    kwargs = {**database.conninfo("pd_api"), "options": "-c search_path=queue,pg_catalog,pg_temp"}
+    return procrastinate.App(connector=procrastinate.PsycopgConnector(kwargs=kwargs, min_size=1, max_size=6))

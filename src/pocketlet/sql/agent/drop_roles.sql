@@ -1,0 +1,3 @@
+-- Roles are shared by the whole cluster; another database's app of the same name keeps them alive.
+DROP ROLE IF EXISTS {reader};
+DROP ROLE IF EXISTS {app};

@@ -1,0 +1,2 @@
+-- The one database of an embedded cluster.
+CREATE DATABASE {database}

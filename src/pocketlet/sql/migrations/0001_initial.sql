@@ -1,0 +1,429 @@
+-- The control schema `pocketlet`: everything the platform knows about agents, out of reach of every agent's role.
+--
+--   event ─▶ slot ─▶ run (pinned to a revision) ─▶ step, step, step … ─▶ result
+--                      │ model call  ─▶ ledger row (reserved, then settled), counted in `budget`
+--                      │ outside act ─▶ effect (planned → approved → dispatching → succeeded | failed | unknown)
+--                      └ waits       ─▶ approval (the run parks as a row; a decision enqueues it again)
+--   feedback ─▶ case ─▶ the manager's run ─▶ revision (draft) ─▶ trial runs ─▶ decision (adopt | discard | rollback)
+--
+-- `step` is the journal and the only checkpoint: a run resumes, a trial replays and a person reads from it.
+-- Revisions, lessons, steps and decisions are written once; no role may change them.
+CREATE SCHEMA pocketlet;
+GRANT USAGE ON SCHEMA pocketlet TO pd_api;
+
+CREATE FUNCTION pocketlet.now() RETURNS timestamptz LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp
+  AS $$ SELECT pg_catalog.clock_timestamp() $$;
+COMMENT ON FUNCTION pocketlet.now() IS 'The one clock of the database; only tests replace it.';
+
+CREATE TABLE pocketlet.setting (
+  name text PRIMARY KEY,
+  value text NOT NULL
+);
+COMMENT ON TABLE pocketlet.setting IS 'Facts about this installation: its id, the version of the hardening in force.';
+
+CREATE TABLE pocketlet.agent (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name text NOT NULL UNIQUE CHECK (name ~ '^[a-z][a-z0-9_]{0,40}$'),
+  origin text NOT NULL DEFAULT 'import',
+  current int,
+  memory_version bigint NOT NULL DEFAULT 0,
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now()
+);
+COMMENT ON COLUMN pocketlet.agent.current IS 'The revision that new runs are pinned to; rolling back moves this pointer.';
+COMMENT ON COLUMN pocketlet.agent.memory_version IS 'Bumped first in every memory write, so that a read can be repeated as of then.';
+
+CREATE TABLE pocketlet.lesson (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  name text NOT NULL,
+  topic text NOT NULL,
+  body text NOT NULL CHECK (length(body) <= 400),
+  predicate jsonb NOT NULL DEFAULT '{}',
+  authority text NOT NULL CHECK (authority IN ('owner', 'member', 'outcome')),
+  label text NOT NULL CHECK (label IN ('owner', 'playbook', 'own-data', 'outside')),
+  feedback_id bigint,
+  run_id bigint,
+  since timestamptz NOT NULL,
+  UNIQUE (agent_id, name)
+);
+COMMENT ON TABLE pocketlet.lesson IS 'A scoped rule; which lessons count is said by revision.lessons. Never updated.';
+
+CREATE TABLE pocketlet.revision (
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  n int NOT NULL CHECK (n > 0),
+  parent int,
+  reason text NOT NULL,
+  author text NOT NULL CHECK (author IN ('owner', 'manager')),
+  feedback_id bigint,
+  run_id bigint,
+  manifest text NOT NULL,
+  instructions text NOT NULL,
+  skills jsonb NOT NULL,
+  schema_files jsonb NOT NULL,
+  lessons bigint[] NOT NULL,
+  tables text NOT NULL,
+  digest text NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  PRIMARY KEY (agent_id, n)
+);
+COMMENT ON COLUMN pocketlet.revision.manifest IS 'agent.toml as it was given, byte for byte.';
+COMMENT ON COLUMN pocketlet.revision.tables IS 'The table map that briefings show; read from the catalogue once, at import.';
+
+CREATE TABLE pocketlet.decision (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  revision int NOT NULL,
+  verdict text NOT NULL CHECK (verdict IN ('import', 'adopt', 'discard', 'rollback')),
+  author text NOT NULL,
+  because text NOT NULL DEFAULT '',
+  evidence jsonb NOT NULL DEFAULT '{}',
+  at timestamptz NOT NULL DEFAULT pocketlet.now()
+);
+CREATE INDEX ON pocketlet.decision (agent_id, revision);
+
+CREATE TABLE pocketlet.secret (
+  name text PRIMARY KEY,
+  nonce bytea NOT NULL,
+  sealed bytea NOT NULL,
+  changed_at timestamptz NOT NULL DEFAULT pocketlet.now()
+);
+COMMENT ON TABLE pocketlet.secret IS 'Sealed with a key that is never in the database.';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.setting, pocketlet.agent, pocketlet.secret TO pd_api;
+GRANT SELECT, INSERT ON pocketlet.lesson, pocketlet.revision, pocketlet.decision TO pd_api;
+-- Runs and their journal.
+CREATE TABLE pocketlet.worker (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  host text NOT NULL,
+  pid int NOT NULL,
+  role text NOT NULL CHECK (role IN ('up', 'worker', 'command')),
+  mail_port int,
+  started_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  heartbeat timestamptz NOT NULL DEFAULT pocketlet.now()
+);
+COMMENT ON TABLE pocketlet.worker IS 'Processes that work on runs; one without a heartbeat for 10 s counts as dead.';
+
+CREATE TABLE pocketlet.run (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  kind text NOT NULL CHECK (kind IN ('run', 'manager', 'trial')),
+  revision int NOT NULL,
+  state text NOT NULL DEFAULT 'queued'
+    CHECK (state IN ('queued', 'running', 'waiting', 'done', 'failed', 'stopped')),
+  outcome text,
+  result text,
+  input jsonb NOT NULL,
+  raw bytea,
+  facts jsonb NOT NULL DEFAULT '{}',
+  label text NOT NULL CHECK (label IN ('owner', 'playbook', 'own-data', 'outside')),
+  model text,
+  briefing jsonb,
+  briefing_hash text,
+  overhead_tokens int,
+  lessons bigint[] NOT NULL DEFAULT '{}',
+  feedback_id bigint,
+  case_id bigint,
+  fence int NOT NULL DEFAULT 0,
+  worker_id bigint REFERENCES pocketlet.worker ON DELETE SET NULL,
+  stop_requested boolean NOT NULL DEFAULT false,
+  error text,
+  hint text,
+  exit_code int,
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  started_at timestamptz,
+  ended_at timestamptz,
+  FOREIGN KEY (agent_id, revision) REFERENCES pocketlet.revision (agent_id, n) ON DELETE CASCADE
+);
+COMMENT ON COLUMN pocketlet.run.revision IS 'Pinned when the run is made; a run never changes revision.';
+COMMENT ON COLUMN pocketlet.run.fence IS 'Counts claims; a write with an older fence comes from a worker that lost the run.';
+CREATE INDEX ON pocketlet.run (agent_id, id);
+CREATE INDEX ON pocketlet.run (state) WHERE state IN ('queued', 'running', 'waiting');
+
+CREATE TABLE pocketlet.slot (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  trigger text NOT NULL,
+  key text NOT NULL,
+  due_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  run_id bigint REFERENCES pocketlet.run ON DELETE CASCADE,
+  UNIQUE (agent_id, trigger, key)
+);
+COMMENT ON TABLE pocketlet.slot IS 'One event of one trigger; the unique key is why each event starts one run.';
+
+CREATE TABLE pocketlet.step (
+  run_id bigint NOT NULL REFERENCES pocketlet.run ON DELETE CASCADE,
+  seq int NOT NULL CHECK (seq > 0),
+  kind text NOT NULL CHECK (kind IN ('model', 'tool')),
+  tool text,
+  request jsonb NOT NULL,
+  response jsonb,
+  error text,
+  label text NOT NULL CHECK (label IN ('owner', 'playbook', 'own-data', 'outside')),
+  meta jsonb NOT NULL DEFAULT '{}',
+  fence int NOT NULL,
+  at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  PRIMARY KEY (run_id, seq)
+);
+COMMENT ON TABLE pocketlet.step IS 'The journal: one row a model reply or tool result, written once, never changed.';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.worker, pocketlet.run TO pd_api;
+GRANT SELECT, INSERT, UPDATE ON pocketlet.slot TO pd_api;
+GRANT SELECT, INSERT ON pocketlet.step TO pd_api;
+-- Outside actions and the person's word on them.
+CREATE TABLE pocketlet.effect (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  run_id bigint NOT NULL REFERENCES pocketlet.run ON DELETE CASCADE,
+  step_seq int NOT NULL,
+  tool text NOT NULL,
+  kind text NOT NULL,
+  class text NOT NULL CHECK (class IN ('idempotent', 'keyed', 'checkable', 'unsafe')),
+  destination text NOT NULL,
+  request jsonb NOT NULL,
+  message bytea,
+  request_hash text NOT NULL,
+  state text NOT NULL CHECK (state IN ('planned', 'approved', 'dispatching', 'succeeded', 'failed', 'unknown',
+                                       'refused', 'blocked', 'captured')),
+  rule text NOT NULL,
+  response text,
+  attempt int NOT NULL DEFAULT 0,
+  fence int NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  changed_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  UNIQUE (run_id, step_seq)
+);
+COMMENT ON TABLE pocketlet.effect IS 'One outside action; `dispatching` is committed before the first byte leaves.';
+COMMENT ON COLUMN pocketlet.effect.step_seq IS 'The step that asked for it: a step that is done again finds its own row.';
+COMMENT ON COLUMN pocketlet.effect.request_hash IS 'sha256 over connection, destination and the exact bytes; an approval is bound to it.';
+
+CREATE TABLE pocketlet.approval (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  effect_id bigint NOT NULL REFERENCES pocketlet.effect ON DELETE CASCADE,
+  question text NOT NULL CHECK (question IN ('send', 'send-again')),
+  why text NOT NULL,
+  request_hash text NOT NULL,
+  state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'approved', 'refused')),
+  because text NOT NULL DEFAULT '',
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  decided_at timestamptz
+);
+CREATE UNIQUE INDEX ON pocketlet.approval (effect_id) WHERE state = 'pending';
+
+GRANT SELECT, INSERT, UPDATE ON pocketlet.effect, pocketlet.approval TO pd_api;
+-- Feedback and the proof that a change helps.
+CREATE TABLE pocketlet.feedback (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  run_id bigint NOT NULL REFERENCES pocketlet.run ON DELETE CASCADE,
+  verdict text NOT NULL CHECK (verdict IN ('right', 'change', 'wrong')),
+  comment text NOT NULL DEFAULT '',
+  edited text,
+  authority text NOT NULL DEFAULT 'owner' CHECK (authority IN ('owner', 'member', 'outcome')),
+  curation_run bigint REFERENCES pocketlet.run ON DELETE SET NULL,
+  outcome text,
+  at timestamptz NOT NULL DEFAULT pocketlet.now()
+);
+COMMENT ON COLUMN pocketlet.feedback.outcome IS 'What became of it: drafted rN, no change because …, adopted, discarded.';
+
+CREATE TABLE pocketlet.cases (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  run_id bigint NOT NULL UNIQUE REFERENCES pocketlet.run ON DELETE CASCADE,
+  state text NOT NULL DEFAULT 'candidate' CHECK (state IN ('candidate', 'stable', 'quarantined', 'retired')),
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now()
+);
+COMMENT ON TABLE pocketlet.cases IS 'A past run that later revisions are tried on (CASE is a word of SQL, hence the plural).';
+
+CREATE TABLE pocketlet.assertion (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  case_id bigint NOT NULL REFERENCES pocketlet.cases ON DELETE CASCADE,
+  feedback_id bigint REFERENCES pocketlet.feedback ON DELETE CASCADE,
+  kind text NOT NULL CHECK (kind IN ('effect', 'contains', 'absent')),
+  expected jsonb NOT NULL,
+  revision int
+);
+COMMENT ON TABLE pocketlet.assertion IS 'What a trial of a case must show; compiled from feedback, judged without a model.';
+COMMENT ON COLUMN pocketlet.assertion.revision IS 'The draft it came with: counts for that draft, and for all once it is adopted.';
+
+CREATE TABLE pocketlet.trial (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  revision int NOT NULL,
+  case_id bigint NOT NULL REFERENCES pocketlet.cases ON DELETE CASCADE,
+  run_id bigint REFERENCES pocketlet.run ON DELETE CASCADE,
+  verdict text NOT NULL DEFAULT 'pending' CHECK (verdict IN ('pending', 'fixed', 'same', 'worse', 'still-wrong', 'unchanged', 'unknown')),
+  evidence jsonb NOT NULL DEFAULT '{}',
+  UNIQUE (agent_id, revision, case_id)
+);
+
+GRANT SELECT, INSERT, UPDATE ON pocketlet.feedback, pocketlet.cases, pocketlet.trial TO pd_api;
+GRANT SELECT, INSERT ON pocketlet.assertion TO pd_api;
+-- One ledger for runs, curation and trials. Amounts are USD.
+CREATE TABLE pocketlet.ledger (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  agent_id bigint REFERENCES pocketlet.agent ON DELETE SET NULL,
+  agent text NOT NULL,
+  run_id bigint REFERENCES pocketlet.run ON DELETE SET NULL,
+  step_seq int NOT NULL,
+  kind text NOT NULL CHECK (kind IN ('run', 'manager', 'trial')),
+  model text NOT NULL,
+  state text NOT NULL DEFAULT 'reserved' CHECK (state IN ('reserved', 'settled', 'released')),
+  scopes text[] NOT NULL,
+  reserved numeric NOT NULL CHECK (reserved >= 0),
+  cost numeric NOT NULL DEFAULT 0 CHECK (cost >= 0),
+  input_tokens int NOT NULL DEFAULT 0,
+  output_tokens int NOT NULL DEFAULT 0,
+  cached_tokens int NOT NULL DEFAULT 0,
+  price jsonb NOT NULL,
+  price_version text NOT NULL,
+  error text,
+  at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  settled_at timestamptz
+);
+COMMENT ON COLUMN pocketlet.ledger.state IS
+  'reserved: the outcome is not known (a crash or a lost answer), the worst case stays counted; released: nothing was billed.';
+CREATE INDEX ON pocketlet.ledger (agent_id, at);
+CREATE INDEX ON pocketlet.ledger (run_id);
+
+CREATE TABLE pocketlet.budget (
+  scope text PRIMARY KEY,
+  cap numeric NOT NULL CHECK (cap >= 0),
+  spent numeric NOT NULL DEFAULT 0,
+  reserved numeric NOT NULL DEFAULT 0
+);
+COMMENT ON TABLE pocketlet.budget IS 'Caps by scope: `run:17`, `agent:3:2026-11-22` (UTC day).';
+
+GRANT SELECT, INSERT, UPDATE ON pocketlet.ledger TO pd_api;
+GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.budget TO pd_api;
+-- State transitions that must hold whatever process asks for them. SQLSTATEs: PK001 the run was lost to another
+-- worker, PK002 over budget, PK003 not in a state from which this is possible.
+
+CREATE FUNCTION pocketlet.enqueue(run bigint) RETURNS void LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM queue.procrastinate_defer_jobs_v1(ARRAY[
+    ROW('runs', 'advance', 0, 'run:' || run, 'run:' || run, jsonb_build_object('run', run), NULL)
+      ::queue.procrastinate_job_to_defer_v1]);
+EXCEPTION WHEN unique_violation THEN
+  NULL;  -- a job for this run is waiting already
+END $$;
+COMMENT ON FUNCTION pocketlet.enqueue(bigint) IS 'Puts a run into the queue, in the transaction of the caller.';
+
+CREATE FUNCTION pocketlet.claim_run(run bigint, worker bigint) RETURNS int LANGUAGE sql
+  SET search_path = pg_catalog, pg_temp AS $$
+  UPDATE pocketlet.run r
+     SET state = 'running', fence = r.fence + 1, worker_id = worker,
+         started_at = coalesce(r.started_at, pocketlet.now()), error = NULL, hint = NULL, exit_code = NULL
+   WHERE r.id = run AND r.state IN ('queued', 'running', 'waiting')
+  RETURNING r.fence
+$$;
+COMMENT ON FUNCTION pocketlet.claim_run(bigint, bigint) IS 'The new fence, or NULL if the run is at rest.';
+
+CREATE FUNCTION pocketlet.hold(run bigint, holder int) RETURNS void LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM FROM pocketlet.run r WHERE r.id = run AND r.fence = holder AND r.state = 'running' FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION SQLSTATE 'PK001' USING MESSAGE = 'This run belongs to another worker now.';
+  END IF;
+END $$;
+COMMENT ON FUNCTION pocketlet.hold(bigint, int) IS 'Locks the run for this transaction if the fence is still the caller''s.';
+
+CREATE FUNCTION pocketlet.add_step(run bigint, holder int, step jsonb) RETURNS void LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM pocketlet.hold(run, holder);
+  INSERT INTO pocketlet.step (run_id, seq, kind, tool, request, response, error, label, meta, fence)
+  VALUES (run, (step->>'seq')::int, step->>'kind', step->>'tool', step->'request', nullif(step->'response', 'null'),
+          step->>'error', step->>'label', coalesce(step->'meta', '{}'), holder);
+  UPDATE pocketlet.run r SET label = step->>'label' WHERE r.id = run AND r.label <> step->>'label';
+END $$;
+
+CREATE FUNCTION pocketlet.rest(run bigint, holder int, new_state text, ending jsonb) RETURNS void LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM pocketlet.hold(run, holder);
+  UPDATE pocketlet.run r
+     SET state = new_state, outcome = ending->>'outcome', result = ending->>'result', error = ending->>'error',
+         hint = ending->>'hint', exit_code = (ending->>'exit_code')::int, worker_id = NULL,
+         ended_at = CASE WHEN new_state = 'waiting' THEN NULL ELSE pocketlet.now() END
+   WHERE r.id = run;
+END $$;
+COMMENT ON FUNCTION pocketlet.rest(bigint, int, text, jsonb) IS 'Ends or parks a run: waiting, done, failed, stopped.';
+
+CREATE FUNCTION pocketlet.reserve(entry jsonb, caps jsonb) RETURNS bigint LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  names text[] := ARRAY(SELECT jsonb_object_keys(caps) ORDER BY 1);
+  worst numeric := (entry->>'reserved')::numeric;
+  granted int;
+  entry_id bigint;
+BEGIN
+  INSERT INTO pocketlet.budget (scope, cap) SELECT key, value::numeric FROM jsonb_each_text(caps) ORDER BY key
+  ON CONFLICT (scope) DO NOTHING;
+  PERFORM FROM pocketlet.budget b WHERE b.scope = ANY (names) ORDER BY b.scope FOR UPDATE;
+  UPDATE pocketlet.budget b SET cap = (caps->>b.scope)::numeric WHERE b.scope = ANY (names) AND b.cap <> (caps->>b.scope)::numeric;
+  UPDATE pocketlet.budget b SET reserved = b.reserved + worst
+   WHERE b.scope = ANY (names) AND b.cap > 0 AND b.spent + b.reserved + worst <= b.cap;
+  GET DIAGNOSTICS granted = ROW_COUNT;
+  IF granted < cardinality(names) THEN
+    RAISE EXCEPTION SQLSTATE 'PK002' USING MESSAGE = 'The budget does not allow another model call.',
+      DETAIL = (SELECT string_agg(b.scope || ' has ' || (b.cap - b.spent - b.reserved) || ' of ' || b.cap || ' USD left', '; ' ORDER BY b.scope)
+                  FROM pocketlet.budget b WHERE b.scope = ANY (names) AND (b.cap = 0 OR b.spent + b.reserved + worst > b.cap));
+  END IF;
+  INSERT INTO pocketlet.ledger (agent_id, agent, run_id, step_seq, kind, model, scopes, reserved, price, price_version)
+  VALUES ((entry->>'agent_id')::bigint, entry->>'agent', (entry->>'run_id')::bigint, (entry->>'step_seq')::int,
+          entry->>'kind', entry->>'model', names, worst, entry->'price', entry->>'price_version')
+  RETURNING id INTO entry_id;
+  RETURN entry_id;
+END $$;
+COMMENT ON FUNCTION pocketlet.reserve(jsonb, jsonb) IS
+  'Takes the worst case of a model call from every scope or from none (the rows are locked in one order); the ledger id.';
+
+CREATE FUNCTION pocketlet.settle(entry bigint, new_state text, used jsonb) RETURNS void LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  l pocketlet.ledger;
+  amount numeric := coalesce((used->>'cost')::numeric, 0);
+BEGIN
+  SELECT * INTO l FROM pocketlet.ledger WHERE id = entry AND state = 'reserved' FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION SQLSTATE 'PK003' USING MESSAGE = 'This ledger entry is settled already.';
+  END IF;
+  PERFORM FROM pocketlet.budget b WHERE b.scope = ANY (l.scopes) ORDER BY b.scope FOR UPDATE;
+  UPDATE pocketlet.budget b SET reserved = b.reserved - l.reserved, spent = b.spent + amount WHERE b.scope = ANY (l.scopes);
+  UPDATE pocketlet.ledger
+     SET state = new_state, cost = amount, input_tokens = coalesce((used->>'input')::int, 0),
+         output_tokens = coalesce((used->>'output')::int, 0), cached_tokens = coalesce((used->>'cached')::int, 0),
+         error = used->>'error', settled_at = pocketlet.now()
+   WHERE id = entry;
+END $$;
+
+CREATE FUNCTION pocketlet.move_effect(act bigint, holder int, states text[], new_state text, said text)
+  RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  e pocketlet.effect;
+BEGIN
+  SELECT * INTO e FROM pocketlet.effect WHERE id = act FOR UPDATE;
+  PERFORM pocketlet.hold(e.run_id, holder);
+  IF e.state <> ALL (states) THEN
+    RAISE EXCEPTION SQLSTATE 'PK003' USING MESSAGE = 'Effect ' || act || ' is ' || e.state || '.';
+  END IF;
+  UPDATE pocketlet.effect
+     SET state = new_state, response = coalesce(said, response), fence = holder, changed_at = pocketlet.now(),
+         attempt = attempt + (new_state = 'dispatching')::int
+   WHERE id = act;
+END $$;
+COMMENT ON FUNCTION pocketlet.move_effect(bigint, int, text[], text, text) IS
+  'Moves an effect on, if the worker still holds the run and the effect is in one of `states`.';
+
+GRANT EXECUTE ON FUNCTION pocketlet.now() TO pd_api;
+GRANT EXECUTE ON FUNCTION pocketlet.enqueue(bigint) TO pd_api;
+GRANT EXECUTE ON FUNCTION pocketlet.claim_run(bigint, bigint) TO pd_api;
+GRANT EXECUTE ON FUNCTION pocketlet.hold(bigint, int) TO pd_api;
+GRANT EXECUTE ON FUNCTION pocketlet.add_step(bigint, int, jsonb) TO pd_api;
+GRANT EXECUTE ON FUNCTION pocketlet.rest(bigint, int, text, jsonb) TO pd_api;
+GRANT EXECUTE ON FUNCTION pocketlet.reserve(jsonb, jsonb) TO pd_api;
+GRANT EXECUTE ON FUNCTION pocketlet.settle(bigint, text, jsonb) TO pd_api;
+GRANT EXECUTE ON FUNCTION pocketlet.move_effect(bigint, int, text[], text, text) TO pd_api;

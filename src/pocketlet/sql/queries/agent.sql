@@ -1,0 +1,28 @@
+-- get --
+-- An agent by name
+SELECT id, name, origin, coalesce(current, 0) AS current FROM pocketlet.agent WHERE name = %(name)s;
+
+-- by_id --
+-- An agent by id
+SELECT id, name, origin, coalesce(current, 0) AS current FROM pocketlet.agent WHERE id = %(id)s;
+
+-- list --
+-- All agents
+SELECT id, name, origin, coalesce(current, 0) AS current FROM pocketlet.agent ORDER BY name;
+
+-- begin --
+-- A new agent, unless the name is taken
+INSERT INTO pocketlet.agent (name, origin) VALUES (%(name)s, %(origin)s)
+ON CONFLICT (name) DO NOTHING
+RETURNING id;
+
+-- forget --
+-- Jobs first, then the row with all that hangs on it
+WITH jobs AS (
+  DELETE FROM queue.procrastinate_jobs j USING pocketlet.run r
+   WHERE r.agent_id = %(id)s AND j.status = 'todo' AND j.queueing_lock = 'run:' || r.id
+), budgets AS (
+  DELETE FROM pocketlet.budget b
+   WHERE b.scope LIKE 'agent:' || %(id)s || ':%%'
+)
+DELETE FROM pocketlet.agent WHERE id = %(id)s;

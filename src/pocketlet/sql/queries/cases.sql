@@ -1,0 +1,34 @@
+-- keep --
+-- One case a run
+INSERT INTO pocketlet.cases (agent_id, run_id) VALUES (%(agent)s, %(run)s) ON CONFLICT (run_id) DO NOTHING RETURNING id;
+
+-- of_run --
+-- The case that is there already
+SELECT id FROM pocketlet.cases WHERE run_id = %(run)s;
+
+-- add_assertion --
+-- Written once
+INSERT INTO pocketlet.assertion (case_id, feedback_id, kind, expected, revision)
+VALUES (%(case)s, %(feedback)s, %(kind)s, %(expected)s, %(revision)s);
+
+-- assertions --
+-- Those of the case itself, of adopted revisions, and of this draft
+SELECT s.kind, s.expected FROM pocketlet.assertion s JOIN pocketlet.cases c ON c.id = s.case_id
+ WHERE s.case_id = %(case)s AND (s.revision IS NULL OR s.revision = %(revision)s OR EXISTS (
+         SELECT FROM pocketlet.decision d WHERE d.agent_id = c.agent_id AND d.revision = s.revision AND d.verdict = 'adopt'))
+ ORDER BY s.id;
+
+-- mails --
+-- What the run wanted to send
+SELECT request FROM pocketlet.effect WHERE run_id = %(run)s AND kind = 'mail' AND state = ANY (%(states)s) ORDER BY step_seq;
+
+-- result --
+-- And what it said
+SELECT result FROM pocketlet.run WHERE id = %(run)s;
+
+-- open --
+-- Every case that still counts, with its run's input
+SELECT c.id AS case, c.run_id AS run, r.input, r.raw, r.facts, r.model,
+       CASE WHEN r.input->>'label' = 'outside' THEN 'outside' ELSE 'owner' END AS label
+  FROM pocketlet.cases c JOIN pocketlet.run r ON r.id = c.run_id
+ WHERE c.agent_id = %(agent)s AND c.state <> 'retired' ORDER BY c.id;

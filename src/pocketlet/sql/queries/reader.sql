@@ -1,0 +1,30 @@
+-- begin --
+-- Fixed text, so one message may hold several statements
+BEGIN READ ONLY; SET LOCAL lock_timeout = 500; SET LOCAL work_mem = '16MB';
+
+-- limit_100ms --
+SET LOCAL statement_timeout = 100;
+
+-- limit_500ms --
+SET LOCAL statement_timeout = 500;
+
+-- limit_1s --
+SET LOCAL statement_timeout = 1000;
+
+-- limit_2s --
+SET LOCAL statement_timeout = 2000;
+
+-- limit_3s --
+SET LOCAL statement_timeout = 3000;
+
+-- limit_4s --
+SET LOCAL statement_timeout = 4000;
+
+-- limit_5s --
+SET LOCAL statement_timeout = 5000;
+
+-- fetch --
+FETCH FORWARD 1 FROM q;
+
+-- fetch_batch --
+FETCH FORWARD 20 FROM q;

@@ -1,0 +1,66 @@
+-- get --
+-- One revision, whole
+SELECT manifest, instructions, skills, schema_files, lessons, tables, parent, reason, author, digest, feedback_id
+  FROM pocketlet.revision WHERE agent_id = %(agent)s AND n = %(n)s;
+
+-- lessons --
+-- Lessons by id, in the order of their names so that exports are stable
+SELECT id, name, topic, body, predicate, authority, label, feedback_id, run_id,
+       to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS since
+  FROM pocketlet.lesson WHERE id = ANY (%(ids)s) ORDER BY name;
+
+-- names --
+-- Lesson names that are taken, in any revision
+SELECT name FROM pocketlet.lesson WHERE agent_id = %(agent)s;
+
+-- add_lesson --
+-- A lesson is written once
+INSERT INTO pocketlet.lesson (agent_id, name, topic, body, predicate, authority, label, feedback_id, run_id, since)
+VALUES (%(agent)s, %(name)s, %(topic)s, %(body)s, %(predicate)s, %(authority)s, %(label)s, %(feedback)s, %(run)s, %(since)s)
+RETURNING id;
+
+-- add --
+-- The next revision; the agent's row is locked so that numbers have no gap
+WITH held AS (SELECT id FROM pocketlet.agent WHERE id = %(agent)s FOR UPDATE)
+INSERT INTO pocketlet.revision (agent_id, n, parent, reason, author, feedback_id, run_id, manifest, instructions, skills,
+                                schema_files, lessons, tables, digest)
+SELECT held.id, coalesce((SELECT max(n) FROM pocketlet.revision WHERE agent_id = held.id), 0) + 1, %(parent)s, %(reason)s,
+       %(author)s, %(feedback)s, %(run)s, %(manifest)s, %(instructions)s, %(skills)s, %(schema_files)s, %(lessons)s,
+       %(tables)s, %(digest)s
+  FROM held
+RETURNING n;
+
+-- state --
+-- What was decided on a revision; the agent's row is locked for what follows
+SELECT a.current, coalesce(
+         (SELECT CASE d.verdict WHEN 'discard' THEN 'discarded' ELSE 'adopted' END
+            FROM pocketlet.decision d WHERE d.agent_id = a.id AND d.revision = r.n ORDER BY d.id DESC LIMIT 1), 'draft') AS state
+  FROM pocketlet.agent a JOIN pocketlet.revision r ON r.agent_id = a.id AND r.n = %(n)s
+ WHERE a.id = %(agent)s FOR UPDATE OF a;
+
+-- decide --
+-- A decision is written once
+INSERT INTO pocketlet.decision (agent_id, revision, verdict, author, because, evidence)
+VALUES (%(agent)s, %(n)s, %(verdict)s, %(author)s, %(because)s, %(evidence)s);
+
+-- point --
+-- What new runs are pinned to
+UPDATE pocketlet.agent SET current = %(n)s WHERE id = %(agent)s;
+
+-- history --
+-- Every revision and what was decided on it
+SELECT r.n AS revision, r.parent, r.reason, r.author, r.feedback_id AS feedback, r.run_id AS run, r.digest,
+       r.created_at,
+       CASE WHEN a.current = r.n THEN 'current' ELSE coalesce(
+         (SELECT CASE d.verdict WHEN 'discard' THEN 'discarded' ELSE 'adopted' END
+            FROM pocketlet.decision d WHERE d.agent_id = a.id AND d.revision = r.n ORDER BY d.id DESC LIMIT 1), 'draft') END AS state
+  FROM pocketlet.revision r JOIN pocketlet.agent a ON a.id = r.agent_id
+ WHERE r.agent_id = %(agent)s ORDER BY r.n DESC;
+
+-- before --
+-- The revision that counted before this one: its parent if it has one, else what was current last
+SELECT coalesce(
+  (SELECT r.parent FROM pocketlet.revision r WHERE r.agent_id = %(agent)s AND r.n = %(n)s),
+  (SELECT d.revision FROM pocketlet.decision d
+    WHERE d.agent_id = %(agent)s AND d.verdict <> 'discard' AND d.revision < %(n)s ORDER BY d.id DESC LIMIT 1)) AS revision
+ WHERE EXISTS (SELECT FROM pocketlet.revision r WHERE r.agent_id = %(agent)s AND r.n < %(n)s);

@@ -1,0 +1,72 @@
+-- create --
+-- A run, pinned to its revision
+INSERT INTO pocketlet.run (agent_id, kind, revision, input, raw, facts, label, feedback_id, case_id, model)
+VALUES (%(agent)s, %(kind)s, %(revision)s, %(input)s, %(raw)s, %(facts)s, %(label)s, %(feedback)s, %(case)s, %(model)s)
+RETURNING id;
+
+-- enqueue --
+-- In the transaction of the caller
+SELECT pocketlet.enqueue(%(run)s);
+
+-- claim --
+-- A worker takes it
+SELECT pocketlet.claim_run(%(run)s, %(worker)s) AS fence;
+
+-- load --
+-- What the loop needs
+SELECT id, agent_id, kind, revision, state, input, facts, label, briefing, fence, stop_requested, feedback_id, case_id, model
+  FROM pocketlet.run WHERE id = %(run)s;
+
+-- raw --
+-- The input as it came
+SELECT raw FROM pocketlet.run WHERE id = %(run)s;
+
+-- rest --
+-- Parks or ends it
+SELECT pocketlet.rest(%(run)s, %(fence)s, %(state)s, %(facts)s);
+
+-- hold --
+-- Still ours? And was it asked to stop?
+SELECT pocketlet.hold(%(run)s, %(fence)s), r.stop_requested FROM pocketlet.run r WHERE r.id = %(run)s;
+
+-- start_briefing --
+-- Once, before the first model call
+UPDATE pocketlet.run SET briefing = %(briefing)s, briefing_hash = %(hash)s, overhead_tokens = %(overhead)s,
+       lessons = %(lessons)s, model = %(model)s
+ WHERE id = %(run)s;
+
+-- stop --
+-- At once where nobody works on it
+UPDATE pocketlet.run SET stop_requested = true,
+       state = CASE WHEN state = 'running' THEN state ELSE 'stopped' END,
+       outcome = CASE WHEN state = 'running' THEN outcome ELSE 'stopped' END,
+       ended_at = CASE WHEN state = 'running' THEN NULL ELSE pocketlet.now() END
+ WHERE id = %(run)s AND state IN ('queued', 'running', 'waiting')
+RETURNING state;
+
+-- retry --
+-- On from the journal
+UPDATE pocketlet.run SET state = 'queued', stop_requested = false, error = NULL, hint = NULL, exit_code = NULL,
+       outcome = NULL, ended_at = NULL
+ WHERE id = %(run)s AND state IN ('failed', 'stopped')
+RETURNING id;
+
+-- listing --
+-- The newest first
+SELECT r.id AS run, r.kind, r.revision, r.state, r.outcome, r.result, r.error, r.facts, r.input->>'subject' AS subject,
+       r.input->>'sender' AS sender, r.created_at, r.ended_at,
+       coalesce((SELECT sum(l.cost) FROM pocketlet.ledger l WHERE l.run_id = r.id), 0) AS cost_usd
+  FROM pocketlet.run r WHERE r.agent_id = %(agent)s ORDER BY r.id DESC LIMIT %(limit)s;
+
+-- state --
+-- Where it stands
+SELECT state FROM pocketlet.run WHERE id = %(run)s;
+
+-- add_result --
+-- Written with the run's end, in one transaction
+WITH version AS (
+  UPDATE pocketlet.agent SET memory_version = memory_version + 1 WHERE id = %(agent_id)s RETURNING memory_version
+)
+INSERT INTO {schema}.results (run, outcome, entity, subject, summary, integrity, author, origin_run, v_from)
+SELECT %(run)s, %(outcome)s, %(entity)s, %(subject)s, %(summary)s, %(label)s, 'run', %(run)s, memory_version FROM version
+ON CONFLICT (run) DO NOTHING;

@@ -1,0 +1,78 @@
+-- Runs and their journal.
+CREATE TABLE pocketlet.worker (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  host text NOT NULL,
+  pid int NOT NULL,
+  role text NOT NULL CHECK (role IN ('up', 'worker', 'command')),
+  mail_port int,
+  started_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  heartbeat timestamptz NOT NULL DEFAULT pocketlet.now()
+);
+COMMENT ON TABLE pocketlet.worker IS 'Processes that work on runs; one without a heartbeat for 10 s counts as dead.';
+
+CREATE TABLE pocketlet.run (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  kind text NOT NULL CHECK (kind IN ('run', 'manager', 'trial')),
+  revision int NOT NULL,
+  state text NOT NULL DEFAULT 'queued'
+    CHECK (state IN ('queued', 'running', 'waiting', 'done', 'failed', 'stopped')),
+  outcome text,
+  result text,
+  input jsonb NOT NULL,
+  raw bytea,
+  facts jsonb NOT NULL DEFAULT '{}',
+  label text NOT NULL CHECK (label IN ('owner', 'playbook', 'own-data', 'outside')),
+  model text,
+  briefing jsonb,
+  briefing_hash text,
+  overhead_tokens int,
+  lessons bigint[] NOT NULL DEFAULT '{}',
+  feedback_id bigint,
+  case_id bigint,
+  fence int NOT NULL DEFAULT 0,
+  worker_id bigint REFERENCES pocketlet.worker ON DELETE SET NULL,
+  stop_requested boolean NOT NULL DEFAULT false,
+  error text,
+  hint text,
+  exit_code int,
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  started_at timestamptz,
+  ended_at timestamptz,
+  FOREIGN KEY (agent_id, revision) REFERENCES pocketlet.revision (agent_id, n) ON DELETE CASCADE
+);
+COMMENT ON COLUMN pocketlet.run.revision IS 'Pinned when the run is made; a run never changes revision.';
+COMMENT ON COLUMN pocketlet.run.fence IS 'Counts claims; a write with an older fence comes from a worker that lost the run.';
+CREATE INDEX ON pocketlet.run (agent_id, id);
+CREATE INDEX ON pocketlet.run (state) WHERE state IN ('queued', 'running', 'waiting');
+
+CREATE TABLE pocketlet.slot (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  trigger text NOT NULL,
+  key text NOT NULL,
+  due_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  run_id bigint REFERENCES pocketlet.run ON DELETE CASCADE,
+  UNIQUE (agent_id, trigger, key)
+);
+COMMENT ON TABLE pocketlet.slot IS 'One event of one trigger; the unique key is why each event starts one run.';
+
+CREATE TABLE pocketlet.step (
+  run_id bigint NOT NULL REFERENCES pocketlet.run ON DELETE CASCADE,
+  seq int NOT NULL CHECK (seq > 0),
+  kind text NOT NULL CHECK (kind IN ('model', 'tool')),
+  tool text,
+  request jsonb NOT NULL,
+  response jsonb,
+  error text,
+  label text NOT NULL CHECK (label IN ('owner', 'playbook', 'own-data', 'outside')),
+  meta jsonb NOT NULL DEFAULT '{}',
+  fence int NOT NULL,
+  at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  PRIMARY KEY (run_id, seq)
+);
+COMMENT ON TABLE pocketlet.step IS 'The journal: one row a model reply or tool result, written once, never changed.';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.worker, pocketlet.run TO pd_api;
+GRANT SELECT, INSERT, UPDATE ON pocketlet.slot TO pd_api;
+GRANT SELECT, INSERT ON pocketlet.step TO pd_api;
