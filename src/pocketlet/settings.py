@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-#: Every name that Pocketlet itself reads. Providers' own variables (OPENAI_API_KEY …) are read in `provider_environment`.
+#: Every name that Pocketlet itself reads; providers' own (OPENAI_API_KEY …) go through `provider_environment`.
 NAMES = (
     "POCKETLET_HOME",
     "POCKETLET_DATABASE_URL",

@@ -43,12 +43,13 @@ async def everyone(conn: pool.Conn) -> list[Agent]:
 
 
 async def begin(conn: pool.Conn, name: str, origin: str) -> int:
-    """The row of a new agent; its id. Two that begin at once wait for each other. Raises errors.Conflict if it exists."""
+    """A new agent's row; its id. Two that begin at once wait for each other. Raises errors.Conflict."""
     row = await (await conn.execute(Q["begin"], {"name": name, "origin": origin})).fetchone()
     if row is None:
         raise errors.Conflict(
             f"There is an agent {name!r} already.",
-            hint=f"`pocketlet agent import --replace DIR` makes the folder its next revision, `pocketlet agent remove {name}` removes it.",
+            hint="`pocketlet agent import --replace DIR` makes the folder its next revision; "
+            f"`pocketlet agent remove {name}` removes it.",
         )
     return row["id"]
 

@@ -16,7 +16,7 @@ AUTHORITY = {"owner": 0, "member": 1, "outcome": 2}
 
 @dataclass(frozen=True, slots=True)
 class Briefing:
-    """What the model receives first. `lessons` are the ids of those that apply; `left_out` counts those cut by the budget."""
+    """What the model receives first. `lessons` are the ids of those that apply, `left_out` counts those cut."""
 
     system: str
     user: str
@@ -48,14 +48,16 @@ class Briefing:
 
 def from_record(record: Mapping[str, Any]) -> Briefing:
     """The stored briefing of a run: it does not change once the run has begun."""
-    tools = tuple(models.Tool(**tool) for tool in record["tools"])
-    return Briefing(**{**record, "tools": tools, "lessons": tuple(record["lessons"])})
+    fields: dict[str, Any] = dict(record)
+    fields["tools"] = tuple(models.Tool(**tool) for tool in record["tools"])
+    fields["lessons"] = tuple(record["lessons"])
+    return Briefing(**fields)
 
 
 def choose(lessons: tuple[playbooks.Lesson, ...], facts: Mapping[str, str]) -> tuple[list[playbooks.Lesson], int]:
     """The lessons that apply, and how many did not fit.
 
-    The more specific go before the wider, then by authority; of equals the newest are kept, and the newest is said last.
+    The more specific go before the wider, then by authority; of equals the newest are kept and said last.
     """
     fitting = [lesson for lesson in lessons if lesson.applies(facts)]
     fitting.sort(key=lambda lesson: lesson.name)
@@ -89,7 +91,7 @@ def compile_run(
     tools: tuple[models.Tool, ...],
     model: str,
 ) -> Briefing:
-    """The briefing of a run. No clock and no counter goes in: the same task on the same revision gives the same bytes."""
+    """The briefing of a run. No clock and no counter goes in: same task, same revision, same bytes."""
     manifest = playbook.manifest
     lessons, left_out = choose(playbook.lessons, facts)
     sections = [prompt("run"), section("Job", manifest.job), section("Instructions", playbook.instructions)]

@@ -14,7 +14,7 @@ MEANT = ("planned", "approved", "dispatching", "succeeded", "unknown", "captured
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """`kind`: contains or absent (a text of the mails, or of the result if there is none), effect (a mail to someone)."""
+    """`kind`: contains or absent (a text of the mails, or of the result if there is none), effect (a mail to)."""
 
     kind: str
     expected: Mapping[str, str]
@@ -61,11 +61,16 @@ async def keep(conn: pool.Conn, agent: agents.Agent, run: int) -> int:
     """The case of a run; made if there is none. What it sent must be sent by later revisions too."""
     row = await (await conn.execute(Q["keep"], {"agent": agent.id, "run": run})).fetchone()
     if row is None:
-        row = await (await conn.execute(Q["of_run"], {"run": run})).fetchone()
-        return row["id"] if row else 0
+        return await of_run(conn, run)
     for mail in (await work_of(conn, run)).mails:
         await add_assertion(conn, row["id"], Assertion("effect", {"to": mail["to"]}))
     return row["id"]
+
+
+async def of_run(conn: pool.Conn, run: int) -> int:
+    """The case made of a run; 0 if there is none."""
+    row = await (await conn.execute(Q["of_run"], {"run": run})).fetchone()
+    return row["id"] if row else 0
 
 
 async def add_assertion(

@@ -132,46 +132,36 @@ async def deliver(database: pool.Database, run: runs.Run, effect: Effect, sender
 
     Raises errors.NoMailServer (the effect stays approved), errors.MailRejected (it failed).
     """
-    if sender.server is None:
+    server = sender.server
+    if server is None:
         raise errors.NoMailServer("The mail is approved, but no mail server is set.")
     if effect.message is None or compose.digest("mail", effect.destination, effect.message) != effect.request_hash:
         raise errors.Refused("The mail is not the one that was approved. Nothing was sent.")
-    if effect.state == "dispatching":
-        found = await sender.server.was_sent(message_id(run.id, effect.step_seq, sender.instance))
-        if found:
-            return "found in the Sent folder"
-        if found is None:
-            await _ask_what_happened(database, run, effect)
-            return None
+    sent_as = message_id(run.id, effect.step_seq, sender.instance)
+    if effect.state == "dispatching" and (found := await server.was_sent(sent_as)) is not False:
+        return await _looked_up(database, run, effect, found=found)
     async with database.api() as conn:
         await move(conn, run, effect, ("approved", "dispatching"), "dispatching")
     try:
-        return await sender.server.send(effect.message, sender.address, effect.destination)
-    except errors.MailUncertain:
-        found = await sender.server.was_sent(message_id(run.id, effect.step_seq, sender.instance))
-        if found:
-            return "found in the Sent folder"
-        if found is False:
-            await _back(database, run, effect)
-            raise
-        await _ask_what_happened(database, run, effect)
-        return None
-    except errors.NoMailServer:
-        await _back(database, run, effect)
+        return await server.send(effect.message, sender.address, effect.destination)
+    except errors.NoMailServer as error:
+        found = await server.was_sent(sent_as) if isinstance(error, errors.MailUncertain) else False
+        if found is not False:
+            return await _looked_up(database, run, effect, found=found)
+        async with database.api() as conn:  # certainly not sent: approved still stands, another try may send it
+            await move(conn, run, effect, ("dispatching",), "approved")
         raise
 
 
-async def _back(database: pool.Database, run: runs.Run, effect: Effect) -> None:
-    """Certainly not sent: approved still stands, and another try may send it."""
-    async with database.api() as conn:
-        await move(conn, run, effect, ("dispatching",), "approved")
-
-
-async def _ask_what_happened(database: pool.Database, run: runs.Run, effect: Effect) -> None:
+async def _looked_up(database: pool.Database, run: runs.Run, effect: Effect, *, found: bool | None) -> str | None:
+    """After a break: it was sent, or (`found` is None) nobody can know and the owner is asked."""
+    if found:
+        return "found in the Sent folder"
     why = "The connection or the worker broke while this mail was handed over. It may have been sent. Send it again?"
     async with database.api() as conn:
         await move(conn, run, effect, ("dispatching",), "unknown")
         await conn.execute(Q["ask"], {"effect": effect.id, "question": "send-again", "why": why})
+    return None
 
 
 async def move(
@@ -185,6 +175,11 @@ async def move(
 async def questions(conn: pool.Conn) -> list[dict[str, Any]]:
     """Everything that waits for the owner, oldest first, with the exact bytes."""
     return list(await (await conn.execute(Q["questions"])).fetchall())
+
+
+async def of_run(conn: pool.Conn, run: int) -> list[dict[str, Any]]:
+    """Every effect of a run, in order, without the bytes."""
+    return list(await (await conn.execute(Q["of_run"], {"run": run})).fetchall())
 
 
 async def decide(conn: pool.Conn, approval: int, *, yes: bool, because: str = "") -> Mapping[str, Any]:

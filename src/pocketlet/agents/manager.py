@@ -5,7 +5,7 @@ It reads typed reports (facts, numbers, states) and bounded, marked quotes; it c
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from pocketlet import clock, errors
 from pocketlet.agents import (
@@ -80,8 +80,8 @@ async def _report(conn: pool.Conn, number: int) -> str:
     run = await runs.load(conn, number)
     lines = [f"# Report of run {number}"]
     lines.append("facts: " + ", ".join(f"{key}={value}" for key, value in sorted(run.facts.items())))
-    used = (run.briefing or {}).get("lessons") or []
-    lines.append(f"lessons used: {len(used) or 'none'}")
+    used = len(briefings.from_record(run.briefing).lessons) if run.briefing else 0
+    lines.append(f"lessons used: {used or 'none'}")
     for step in await journal.read(conn, number):
         if step.kind == "tool":
             lines.append(f"- step {step.seq} {_reported(step)}")
@@ -119,9 +119,10 @@ async def _draft_lesson(context: toolbox.Context, args: Mapping[str, Any]) -> to
 
 def _assertion(expected: object) -> cases.Assertion:
     if isinstance(expected, dict):
-        kind, text = expected.get("kind"), expected.get("text")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        fields = cast("Mapping[str, object]", expected)
+        kind, text = fields.get("kind"), fields.get("text")
         if kind in ("contains", "absent") and isinstance(text, str) and text.strip():
-            return cases.Assertion(str(kind), {"text": text.strip()})  # pyright: ignore[reportUnknownArgumentType]
+            return cases.Assertion(str(kind), {"text": text.strip()})
     raise errors.BadInput('`expect` holds {"kind": "contains" or "absent", "text": "…"}.')
 
 
@@ -152,7 +153,7 @@ TOOLS: Mapping[str, toolbox.Tool] = {
             "when": {"type": "object", "description": "Facts that a run must have: fact -> value. Empty: every run."},
             "expect": {
                 "type": "array",
-                "description": 'Checks on the next draft for this same task: {"kind": "contains" or "absent", "text": "…"}.',
+                "description": 'Checks on the next draft for this task: {"kind": "contains" or "absent", "text": "…"}.',
                 "items": {"type": "object"},
             },
         },
@@ -193,7 +194,8 @@ async def finish(conn: pool.Conn, work: loop.Work, steps: Sequence[journal.Step]
     n = await revisions.add(conn, work.agent, draft, change)
     case = await cases.keep(conn, work.agent, given.run_id)
     for step in noted:
-        for expected in step.request.get("expect", []) if step.tool == "draft_lesson" else []:
+        wanted: list[object] = step.request.get("expect", []) if step.tool == "draft_lesson" else []
+        for expected in wanted:
             await cases.add_assertion(conn, case, _assertion(expected), feedback=given.id, revision=n)
     stored = await revisions.load(conn, work.agent, n)
     both = ((work.run.revision, work.playbook), (n, stored))

@@ -10,9 +10,9 @@ from pocketlet import errors
 
 RUN_TOOLS = ("sql", "search", "read", "skill", "attachment", "remember", "send_mail")
 DEFAULT_BUDGET = {"run": Decimal("0.50"), "day": Decimal("5.00")}
-KEYS = {
-    "name", "job", "model", "price", "tools", "budget", "approvals", "mail", "triggers", "facts", "max_steps", "max_tokens",
-}  # fmt: skip
+KEYS = frozenset(
+    "name job model price tools budget approvals mail triggers facts max_steps max_tokens".split()  # noqa: SIM905
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,9 @@ def _tools(value: object, where: str) -> tuple[str, ...]:
 
 
 def _budget(value: object, where: str) -> Mapping[str, Decimal]:
-    table = value if isinstance(value, dict) else {"run": value, "day": value}
+    table = cast("dict[str, object]", value) if isinstance(value, dict) else {"run": value, "day": value}
     caps = dict(DEFAULT_BUDGET)
-    for key, amount in cast("dict[str, object]", table).items():
+    for key, amount in table.items():
         if key not in caps or isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < 1e9:
             raise errors.BadAgent(f"{where}: `budget` must be like {{run = 0.50, day = 5.00}}, in USD.")
         caps[key] = Decimal(str(amount))
@@ -114,10 +114,10 @@ def _budget(value: object, where: str) -> Mapping[str, Decimal]:
 
 
 def _approvals(value: object, where: str) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    table = value if isinstance(value, dict) else {"send_mail": value}
+    table = cast("dict[str, object]", value) if isinstance(value, dict) else {"send_mail": value}
     recipients: tuple[str, ...] = ()
     rules: dict[str, str] = {}
-    for key, rule in cast("dict[str, object]", table).items():
+    for key, rule in table.items():
         if key == "recipients":
             recipients = tuple(text.lower() for text in _texts(rule, f"{where}: `approvals.recipients`"))
         elif key == "send_mail" and rule in ("ask", "allow"):

@@ -19,7 +19,7 @@ AUTHORITIES = ("owner", "member", "outcome")
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One scoped rule. It applies to a run whose facts hold every pair of `predicate`. `id` is 0 before it is stored."""
+    """One scoped rule, for runs whose facts hold every pair of `predicate`. `id` is 0 before it is stored."""
 
     name: str
     topic: str
@@ -125,7 +125,7 @@ def parse_lesson(name: str, text: str, *, since: str) -> Lesson:
 
 
 def parse_skill(name: str, files: Mapping[str, str]) -> Skill:
-    """A skill folder, read leniently: a missing description becomes the first line of the text. Raises errors.BadAgent."""
+    """A skill folder, read leniently: a missing description becomes the text's first line. Raises errors.BadAgent."""
     where = f"skills/{name}/SKILL.md"
     check_slug(name, where)
     if "SKILL.md" not in files:

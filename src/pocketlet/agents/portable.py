@@ -87,7 +87,7 @@ def _same(lesson: playbooks.Lesson, known: dict[str, playbooks.Lesson]) -> playb
 
 
 async def save(database: pool.Database, name: str, path: Path) -> agents.Agent:
-    """Writes the current revision and the rows of the agent into a new folder. Raises errors.Conflict if it has files."""
+    """Writes the current revision and the agent's rows into a new folder. Raises errors.Conflict if it has files."""
     async with database.api() as conn:
         agent = await agents.get(conn, name)
         playbook = await revisions.load(conn, agent, agent.current)

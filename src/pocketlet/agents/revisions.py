@@ -101,7 +101,7 @@ def _lesson_row(agent: agents.Agent, lesson: playbooks.Lesson) -> dict[str, obje
 async def decide(conn: pool.Conn, agent: agents.Agent, n: int, verdict: str, **why: object) -> None:
     """Writes a decision row and, for all but `discard`, makes `n` current.
 
-    `why`: because (text), evidence (jsonb), author. Raises errors.NotFound, errors.Conflict if it is current or discarded.
+    `why`: because (text), evidence (jsonb), author. Raises errors.NotFound, errors.Conflict.
     """
     row = await (await conn.execute(Q["state"], {"agent": agent.id, "n": n})).fetchone()
     if row is None:

@@ -54,7 +54,7 @@ async def create(
 
 async def insert(conn: pool.Conn, values: Mapping[str, Any]) -> int:
     """Any kind of run, queued in the same transaction; its number."""
-    defaults = {"raw": None, "facts": {}, "feedback": None, "case": None, "model": None}
+    defaults: dict[str, Any] = {"raw": None, "facts": {}, "feedback": None, "case": None, "model": None}
     row = defaults | dict(values)
     row |= {"input": pool.jsonb(row["input"]), "facts": pool.jsonb(row["facts"])}
     made = await (await conn.execute(Q["create"], row)).fetchone()
@@ -137,6 +137,26 @@ async def state(conn: pool.Conn, number: int) -> str:
     """The state that a run is in now."""
     row = await (await conn.execute(Q["state"], {"run": number})).fetchone()
     return row["state"] if row else "removed"
+
+
+async def ending(conn: pool.Conn, number: int) -> dict[str, Any]:
+    """How a run stands: state, outcome, result, error, hint, exit_code. Raises errors.NotFound."""
+    row = await (await conn.execute(Q["ending"], {"run": number})).fetchone()
+    if row is None:
+        raise errors.NotFound(f"There is no run {number}.", hint="`pocketlet runs AGENT` lists them.")
+    return dict(row)
+
+
+async def briefing_hash(conn: pool.Conn, number: int) -> str:
+    """The hash of the run's briefing; empty before it has one."""
+    row = await (await conn.execute(Q["briefing_hash"], {"run": number})).fetchone()
+    return (row["briefing_hash"] if row else "") or ""
+
+
+async def started_by(conn: pool.Conn, message_id: str) -> list[int]:
+    """Runs that the mail with this Message-ID started."""
+    rows = await (await conn.execute(Q["started_by"], {"message_id": message_id})).fetchall()
+    return [row["id"] for row in rows]
 
 
 async def add_result(conn: pool.Conn, agent: agents.Agent, run: Run, result: Mapping[str, object]) -> None:

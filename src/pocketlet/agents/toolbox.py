@@ -25,7 +25,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a call gave. `commit` runs in the transaction that writes the step; `parks`: no result yet, the owner is asked."""
+    """What a call gave. `commit` runs in the step's transaction; `parks`: no result yet, the owner is asked."""
 
     text: str = ""
     error: str | None = None
@@ -108,7 +108,7 @@ def text(description: str, **more: object) -> dict[str, Any]:
 
 
 async def call(tools: Mapping[str, Tool], context: Context, wanted: models.ToolCall) -> Outcome:
-    """Does what the model asked for. A mistake of the model comes back as an error it can read, never as an exception."""
+    """Does what the model asked for. A mistake of the model comes back as an error that it can read."""
     tool = tools.get(wanted.name)
     if tool is None:
         return Outcome(error=f"there is no tool {wanted.name}; there are {', '.join(tools)}")
@@ -153,20 +153,21 @@ async def _act_on(context: Context, effect: effects.Effect) -> Outcome:
     """The effect as it stands now: wait, send, or say how it ended."""
     if effect.waits:
         return Outcome(parks=True)
+    if effect.state in ("approved", "dispatching"):
+        return await _deliver(context, effect)
     match effect.state:
-        case "approved" | "dispatching":
-            return await _deliver(context, effect)
         case "blocked":
-            return Outcome(f"blocked: {effect.rule}: {effect.response} Nothing was sent.")
+            said = f"blocked: {effect.rule}: {effect.response} Nothing was sent."
         case "captured" | "succeeded":
-            return Outcome(f"sent to {effect.destination}")
+            said = f"sent to {effect.destination}"
         case "refused":
             reason = f": {effect.because}" if effect.because else ""
-            return Outcome(f"refused by the owner{reason}. Nothing was sent.", label="owner")
+            said = f"refused by the owner{reason}. Nothing was sent."
         case "unknown":
-            return Outcome("it is not known whether the mail was sent; the owner does not want it sent again")
+            said = "it is not known whether the mail was sent; the owner does not want it sent again"
         case _:
-            return Outcome(f"failed: {effect.response or 'the mail was not sent'}")
+            said = f"failed: {effect.response or 'the mail was not sent'}"
+    return Outcome(said)
 
 
 async def _deliver(context: Context, effect: effects.Effect) -> Outcome:

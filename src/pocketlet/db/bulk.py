@@ -47,7 +47,7 @@ async def load(conn: pool.Conn, schema: str, table: str, path: Path) -> None:
 
 async def _load_csv(conn: pool.Conn, schema: str, table: str, path: Path) -> None:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        header = next(csv.reader([file.readline()]), [])
+        header = next(csv.reader([file.readline()]), list[str]())
         if not header:
             raise errors.BadInput(f"data/{path.name} is empty: the first line names the columns.")
         statement = queries.columns(Q["copy_in"], header, schema=schema, table=table)

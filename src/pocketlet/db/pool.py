@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import psycopg
 import psycopg_pool
 from psycopg import AsyncConnection, rows
-from psycopg import errors as pg
 from psycopg.types.json import Jsonb, set_json_dumps
 
 from pocketlet import errors
@@ -60,26 +59,35 @@ def translated() -> Generator[None]:
     """Turns the driver's errors and the domain SQLSTATEs of `sql/schema` into Pocketlet's own, in one place."""
     try:
         yield
-    except pg.DiskFull as error:
-        raise errors.Failed(
-            "The disk is full: Postgres could not write.", hint="Free some space; nothing that was done is lost."
-        ) from error
     except psycopg_pool.PoolTimeout as error:
         raise errors.NoPostgres("Postgres has no free connection.") from error
     except psycopg.DatabaseError as error:
-        match error.sqlstate or "":
-            case "" if isinstance(error, psycopg.OperationalError):
-                raise errors.NoPostgres(f"Postgres can't be reached: {first_line(error)}") from error
-            case "57P01" | "57P02" | "57P03" | "53300" | "08006":
-                raise errors.NoPostgres(f"Postgres ended the connection: {first_line(error)}") from error
-            case "PK001":
-                raise errors.LostRun from error
-            case "PK002":
-                raise errors.OverBudget(f"{first_line(error)} {error.diag.message_detail or ''}".strip()) from error
-            case "PK003":
-                raise errors.Conflict(first_line(error)) from error
-            case _:
-                raise
+        ours = _ours(error)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def _ours(error: psycopg.DatabaseError) -> errors.PocketletError | None:
+    said = first_line(error)
+    ours: errors.PocketletError | None = None
+    match error.sqlstate or "":
+        case "" if isinstance(error, psycopg.OperationalError):
+            ours = errors.NoPostgres(f"Postgres can't be reached: {said}")
+        case "57P01" | "57P02" | "57P03" | "53300" | "08006":
+            ours = errors.NoPostgres(f"Postgres ended the connection: {said}")
+        case "53100":
+            hint = "Free some space; nothing that was done is lost."
+            ours = errors.Failed("The disk is full: Postgres could not write.", hint=hint)
+        case "PK001":
+            ours = errors.LostRun()
+        case "PK002":
+            ours = errors.OverBudget(f"{said} {error.diag.message_detail or ''}".strip())
+        case "PK003":
+            ours = errors.Conflict(said)
+        case _:
+            pass
+    return ours
 
 
 def first_line(error: BaseException) -> str:

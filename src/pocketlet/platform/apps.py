@@ -2,6 +2,8 @@
 
 import re
 
+from psycopg import errors as pg
+
 from pocketlet import errors
 from pocketlet.db import migrate, pool, queries
 
@@ -25,15 +27,18 @@ def check_name(name: str) -> None:
         raise errors.BadAgent(f"The name {name!r} is reserved.", hint="Choose another `name` in agent.toml.")
 
 
-def names(database: pool.Database, name: str) -> dict[str, str]:
+def placeholders(database: pool.Database, name: str) -> dict[str, str]:
     """The names that the texts in `sql/agent` are filled with."""
     return {"schema": name, "app": name, "reader": reader(name), "database": database.address.database, "agent": name}
 
 
 async def install(database: pool.Database, name: str) -> None:
-    """Makes the app's roles, schema and core tables in one transaction. Raises errors.Conflict if a role is foreign."""
+    """Makes the app's roles, schema and core tables in one transaction.
+
+    Raises errors.Conflict if it is installed already, or a role or schema of that name is not Pocketlet's.
+    """
     check_name(name)
-    names = names(database, name)
+    names = placeholders(database, name)
     async with database.admin() as conn:
         for role in (name, reader(name)):
             await _check_role(conn, role)
@@ -41,9 +46,11 @@ async def install(database: pool.Database, name: str) -> None:
             await conn.execute(queries.named(queries.text("agent/roles.sql"), **names))
         for role in (name, reader(name)):
             await migrate.set_password(database, conn, role)
-        await conn.execute(queries.named(queries.text("agent/install.sql"), **names))
-        if await _may_limit(conn):
-            await conn.execute(queries.named(queries.text("agent/limits.sql"), **names))
+        try:
+            await conn.execute(queries.named(queries.text("agent/install.sql"), **names))
+        except pg.DuplicateSchema as error:
+            raise errors.Conflict(f"This database has a schema {name!r} already.") from error
+        await apply_settings(database, conn, name)
         await _borrow(conn, names)
         await conn.execute(queries.named(queries.text("agent/defaults.sql"), **names))
         await _give_back(conn, names)
@@ -51,18 +58,35 @@ async def install(database: pool.Database, name: str) -> None:
         await conn.execute(queries.named(queries.text("agent/core.sql"), **names))
 
 
+async def apply_settings(database: pool.Database, conn: pool.Conn, name: str) -> None:
+    """Gives the app's logins the session defaults that they should have, and no others. `conn` is an admin's."""
+    names = placeholders(database, name)
+    await conn.execute(queries.named(queries.text("agent/settings.sql"), **names))
+    if await _may_limit(conn):
+        await conn.execute(queries.named(queries.text("agent/limits.sql"), **names))
+
+
 async def uninstall(database: pool.Database, name: str) -> None:
-    """Leaves nothing of the app: no object, schema, right or role. Does nothing if there is none."""
-    names = names(database, name)
+    """Leaves nothing of the app: no object, schema, right or role. Does nothing if there is none.
+
+    An app of the same name in another database of the cluster keeps the roles and its rights.
+    Raises errors.Conflict if the role is not Pocketlet's.
+    """
+    names = placeholders(database, name)
+    roles = {"roles": [name, reader(name)]}
     async with database.admin() as conn:
         if not await _exists(conn, name):
             return
         await _check_role(conn, name)
         await _borrow(conn, names)
-        await conn.execute(Q["end_sessions"], {"roles": [name, reader(name)]})
+        await conn.execute(Q["end_sessions"], roles)
+        elsewhere = await (await conn.execute(Q["other_databases"], roles)).fetchall()
         await conn.execute(queries.named(queries.text("agent/uninstall.sql"), **names))
-        row = await (await conn.execute(Q["used_elsewhere"], {"roles": [name, reader(name)]})).fetchone()
-        if not row or not row["used"]:
+        for row in elsewhere:
+            await conn.execute(queries.named(Q["connect"], **names | {"database": row["datname"]}))
+        if elsewhere:
+            await _give_back(conn, names)
+        else:
             await conn.execute(queries.named(queries.text("agent/drop_roles.sql"), **names))
 
 

@@ -47,7 +47,7 @@ def _no_password(role: str) -> None:
 
 
 def address_of_url(url: str, key: bytes) -> pool.Address:
-    """The address in a `postgresql://user:password@host:port/database` URL; our own logins' passwords come from `key`."""
+    """The address in a `postgresql://user:password@host:port/database` URL; our logins' passwords come from `key`."""
     try:
         parts = urlsplit(url)
         port = parts.port or 5432

@@ -56,7 +56,7 @@ async def working(
     app = _app(database)
 
     @app.task(name="advance", queue="runs", retry=procrastinate.RetryStrategy(max_attempts=100, wait=1))
-    async def _advance(run: int) -> None:  # pyright: ignore[reportUnusedFunction]
+    async def _advance(run: int) -> None:
         await advance(run)
 
     async with app.open_async():

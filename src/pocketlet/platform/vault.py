@@ -46,7 +46,7 @@ async def put(conn: pool.Conn, sealing_key: bytes, name: str, value: str) -> Non
 
 
 async def opened(conn: pool.Conn, sealing_key: bytes) -> dict[str, str]:
-    """Every secret by name, for the gateways only. Raises errors.Failed if the key is not the one they were sealed with."""
+    """Every secret by name, for the gateways only. Raises errors.Failed if they were sealed with another key."""
     rows = await (await conn.execute(Q["all"])).fetchall()
     try:
         return {

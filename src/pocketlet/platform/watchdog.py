@@ -8,6 +8,8 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+import psycopg
+
 from pocketlet import errors
 from pocketlet.db import pool, queries
 from pocketlet.platform import apps
@@ -43,15 +45,17 @@ async def watch(database: pool.Database, every: float = 0.5) -> None:
                 while True:
                     await _round(database, conn, Limits())
                     await asyncio.sleep(every)
-        except errors.NoPostgres as error:
-            log.warning("The watchdog has no connection: %s", error)
+        except (errors.NoPostgres, psycopg.Error) as error:
+            log.warning("A round of the watchdog failed: %s", pool.first_line(error))
         await asyncio.sleep(every)
 
 
 async def _round(database: pool.Database, conn: pool.Conn, limits: Limits) -> list[dict[str, object]]:
     done = await (await conn.execute(Q["end_sessions"], asdict(limits))).fetchall()
     for session in done:
-        log.warning("Ended session %s of %s, which was %s for too long.", session["pid"], session["role"], session["was"])
+        log.warning(
+            "Ended session %s of %s, which was %s for too long.", session["pid"], session["role"], session["was"]
+        )
     drifted = await (await conn.execute(Q["drifted"])).fetchall()
     for drift in drifted:
         await _put_back(database, drift)
@@ -60,7 +64,7 @@ async def _round(database: pool.Database, conn: pool.Conn, limits: Limits) -> li
 
 async def _put_back(database: pool.Database, drift: Mapping[str, str]) -> None:
     log.warning("Putting back the settings of %s, changed by the role itself.", ", ".join(drift["roles"]))
-    names = apps.names(database, drift["app"])
+    names = apps.placeholders(database, drift["app"])
     async with database.admin() as conn:
         await conn.execute(queries.named(Q["forget_here"], **names))
         await apps.apply_settings(database, conn, drift["app"])

@@ -147,8 +147,10 @@ CREATE TABLE pocketlet.slot (
   key text NOT NULL,
   due_at timestamptz NOT NULL DEFAULT pocketlet.now(),
   run_id bigint REFERENCES pocketlet.run ON DELETE CASCADE,
+  reason text NOT NULL DEFAULT '',
   UNIQUE (agent_id, trigger, key)
 );
+COMMENT ON COLUMN pocketlet.slot.reason IS 'Why no run was started, if none was.';
 COMMENT ON TABLE pocketlet.slot IS 'One event of one trigger; the unique key is why each event starts one run.';
 
 CREATE TABLE pocketlet.step (

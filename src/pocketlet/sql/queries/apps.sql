@@ -21,14 +21,17 @@ REVOKE {reader} FROM CURRENT_USER GRANTED BY CURRENT_USER;
 SET LOCAL ROLE pd_platform;
 
 -- end_sessions --
--- Nobody is logged in as the app while it is taken away
-SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usename = ANY (%(roles)s);
+-- Nobody is logged in to this database as the app while it is taken away
+SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+ WHERE usename = ANY (%(roles)s) AND datname = pg_catalog.current_database();
 
--- used_elsewhere --
--- Whether another database of the cluster still depends on the roles
-SELECT EXISTS (
-  SELECT FROM pg_catalog.pg_shdepend d
-   WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = ANY (
-           SELECT oid FROM pg_catalog.pg_roles WHERE rolname = ANY (%(roles)s))
-     AND d.deptype <> 'i'
-) AS used;
+-- other_databases --
+-- Where else in the cluster an app of this name is installed: the roles are the cluster's, and the same ones there
+SELECT DISTINCT d.datname FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) a
+ WHERE d.datname <> pg_catalog.current_database() AND a.privilege_type = 'CONNECT'
+   AND a.grantee IN (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = ANY (%(roles)s))
+ ORDER BY d.datname;
+
+-- connect --
+-- DROP OWNED takes rights on all databases away: gives the right to enter another one back
+GRANT CONNECT ON DATABASE {database} TO {app}, {reader};

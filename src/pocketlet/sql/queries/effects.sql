@@ -12,6 +12,11 @@ SELECT e.id, e.run_id, e.step_seq, e.tool, e.kind, e.destination, e.request, e.m
        coalesce((SELECT a.because FROM pocketlet.approval a WHERE a.effect_id = e.id ORDER BY a.id DESC LIMIT 1), '') AS because
   FROM pocketlet.effect e WHERE e.id = %(id)s;
 
+-- of_run --
+-- What a run did or wanted to do outside
+SELECT id, step_seq AS step, tool, kind, class, state, rule, destination AS to, request, request_hash, response, attempt
+  FROM pocketlet.effect WHERE run_id = %(run)s ORDER BY step_seq;
+
 -- plan --
 -- With the decision on it
 INSERT INTO pocketlet.effect (agent_id, run_id, step_seq, tool, kind, class, destination, request, message, request_hash,

@@ -62,6 +62,18 @@ SELECT r.id AS run, r.kind, r.revision, r.state, r.outcome, r.result, r.error, r
 -- Where it stands
 SELECT state FROM pocketlet.run WHERE id = %(run)s;
 
+-- ending --
+-- How it stands
+SELECT state, outcome, result, error, hint, exit_code FROM pocketlet.run WHERE id = %(run)s;
+
+-- briefing_hash --
+-- What it was told, in short
+SELECT briefing_hash FROM pocketlet.run WHERE id = %(run)s;
+
+-- started_by --
+-- Which run a mail started
+SELECT id FROM pocketlet.run WHERE kind = 'run' AND input->>'message_id' = %(message_id)s ORDER BY id;
+
 -- add_result --
 -- Written with the run's end, in one transaction
 WITH version AS (

@@ -1,0 +1,52 @@
+# Needs Python 3.11 or later, git and make; all that is installed goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+OLD := Pocketlet needs Python 3.11 or later, and $(PYTHON) is %d.%d. Try: make PYTHON=python3.12 (with that name first on PATH).
+BARE := $(PYTHON) could not make $(VENV). On Debian and Ubuntu: apt-get install python3-venv. Then: make clean.
+
+.PHONY: help setup demo check test test-chaos bench clean system-deps
+
+help: ## Lists these verbs.
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+setup: $(VENV)/.dev ## Installs Pocketlet and the development tools into .venv.
+
+demo: $(VENV)/.runtime ## Shows the crm story, offline, with a stand-in for the model.
+	@$(BIN)/pocketlet demo crm $(ARGS)
+
+check: $(VENV)/.dev ## Format, lint, types, and which module may import what.
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/basedpyright && $(BIN)/lint-imports
+
+test: $(VENV)/.dev ## Runs the tests, on at most four cores.
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "not chaos" $(ARGS)
+
+test-chaos: $(VENV)/.dev ## Kills workers at many random points of the story.
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 -m chaos --timeout 900 $(ARGS)
+
+bench: $(VENV)/.dev ## Runs every benchmark in bench/.
+	@for file in bench/*.py; do [ -e "$$file" ] || { echo "There is no benchmark yet."; exit 1; }; $(BIN)/python "$$file" || exit 1; done
+
+clean: ## Removes .venv and all caches; agents' data is elsewhere and stays.
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+system-deps: ## Debian's Postgres 15, for the part of the security tests that runs on it.
+	@if [ -x /usr/lib/postgresql/15/bin/postgres ]; then echo "Postgres 15 is installed."; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-15; \
+	else echo "Postgres 15 is not installed, and only root on Debian can install it here: the security tests on it can't run."; fi
+
+# A stamp is written last: an installation that was killed is done again.
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.made
+	@echo "Installing Pocketlet and the development tools into $(VENV) (about 60 s the first time) ..."
+	@$(PIP_INSTALL) --editable '.[dev]' && touch $(VENV)/.runtime $@ && echo "Installed."
+
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/.made
+	@echo "Installing Pocketlet and its Postgres into $(VENV) (about 40 s the first time) ..."
+	@$(PIP_INSTALL) --editable . && touch $@ && echo "Installed."
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("$(OLD)" % v[:2])'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "Making $(VENV) with $(PYTHON) ..."; $(PYTHON) -m venv $(VENV); } || { echo "$(BARE)" >&2; exit 1; }
+	@touch $@

@@ -1,0 +1,48 @@
+"""`pocketlet demo crm`: the whole story, on this machine, without a key or an account."""
+
+import asyncio
+import json
+
+import click
+
+
+@click.group(help="Shows what Pocketlet does, offline.")
+def command() -> None:
+    """Holds the demos."""
+
+
+@command.command(help="A shop's mailbox: drafts from SQL, asks, is corrected, and learns. About 20 seconds.")
+@click.option("--seed", default=1, show_default=True, help="Makes another shop.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document with the facts; exit 1 if a step did not happen."
+)
+def crm(*, seed: int, as_json: bool) -> None:
+    """The crm story."""
+    from pocketlet import settings
+    from pocketlet.demo import story
+
+    facts = asyncio.run(story.tell(settings.read(), seed=seed, quiet=as_json))
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False, indent=1))
+    else:
+        click.echo()
+        done = "All six steps happened" if facts["ok"] else "Some steps did NOT happen: " + ", ".join(_missed(facts))
+        click.secho(f"{done}, in {facts['seconds']} s, for {facts['cost_usd']} USD of pretend money.", bold=True)
+        click.echo(NEXT)
+    if not facts["ok"]:
+        raise SystemExit(1)
+
+
+def _missed(facts: dict[str, list[dict[str, str]]]) -> list[str]:
+    return [step["id"] for step in facts["steps"] if not step["ok"]]
+
+
+NEXT = """
+What to type next:
+  pocketlet runs crm                  every run of the story
+  pocketlet show 1                    one of them: briefing, each step, effects, cost
+  pocketlet sql crm "select order_no, promised_on from sales limit 5"
+  pocketlet revisions crm             what it learned, and from which feedback
+  pocketlet adopt crm 2               let the lesson count again
+  pocketlet run crm --input FILE.eml  any mail of yours (with a real model: see docs/real-models.md)
+"""

@@ -1,0 +1,138 @@
+"""Apps come and go without a trace, and share roles only with their namesakes in other databases of the cluster."""
+
+import dataclasses
+from collections.abc import AsyncGenerator
+
+import psycopg
+import pytest
+
+from pocketlet import errors
+from pocketlet.db import migrate, pool
+from pocketlet.platform import apps
+
+TRACES = """
+SELECT (SELECT count(*) FROM pg_roles) AS roles, (SELECT count(*) FROM pg_auth_members) AS memberships,
+       (SELECT count(*) FROM pg_db_role_setting) AS settings, (SELECT count(*) FROM pg_default_acl) AS defaults,
+       (SELECT count(*) FROM pg_namespace) AS schemas, (SELECT count(*) FROM pg_class) AS relations,
+       (SELECT count(*) FROM pg_proc) AS functions, (SELECT count(*) FROM pg_type) AS types,
+       (SELECT count(*) FROM pg_shdepend) AS dependencies,
+       (SELECT string_agg(datacl::text, ' ' ORDER BY datname) FROM pg_database) AS databases
+"""
+CLUTTER = (
+    "CREATE TABLE kept (id int GENERATED ALWAYS AS IDENTITY, at timestamptz DEFAULT now())",
+    "CREATE TYPE mood AS ENUM ('good', 'bad')",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RETURN 1; END $$",
+    "CREATE VIEW v AS SELECT * FROM kept",
+    "GRANT SELECT ON kept TO PUBLIC",
+    "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
+    "ALTER ROLE CURRENT_USER SET statement_timeout = 0",
+)
+
+
+async def rows(db: pool.Database, statement: str, role: str | None = None) -> list[dict[str, object]]:
+    async with db.login(role or db.address.setup_user) as conn:
+        return await (await conn.execute(statement.encode())).fetchall()
+
+
+@pytest.fixture
+async def other(db: pool.Database) -> AsyncGenerator[pool.Database]:
+    """Another of our databases in the same cluster."""
+    async with pool.Database(dataclasses.replace(db.address, database="second")) as second:
+        await migrate.prepare(second)
+        yield second
+    async with db.setup() as conn:
+        await conn.execute("DROP DATABASE second WITH (FORCE)")
+
+
+async def test_nothing_stays(db: pool.Database) -> None:
+    before = await rows(db, TRACES)
+    for _ in range(2):
+        await apps.install(db, "guest")
+        async with db.login("guest") as conn:
+            for statement in CLUTTER:
+                await conn.execute(statement.encode())
+        await apps.uninstall(db, "guest")
+        assert await rows(db, TRACES) == before
+    await apps.uninstall(db, "guest")
+
+
+async def test_the_installer_is_no_member_of_the_app(db: pool.Database, app: str) -> None:
+    assert not await rows(
+        db,
+        f"""SELECT roleid::regrole, member::regrole FROM pg_auth_members
+             WHERE roleid IN ('{app}'::regrole, '{app}_ro'::regrole)
+               AND (to_jsonb(pg_auth_members) ->> 'inherit_option')::boolean""",
+    )
+
+
+async def test_a_second_install_is_a_conflict_and_changes_nothing(db: pool.Database, app: str) -> None:
+    before = await rows(db, TRACES)
+    with pytest.raises(errors.Conflict, match=f"schema '{app}' already"):
+        await apps.install(db, app)
+    assert await rows(db, TRACES) == before
+
+
+@pytest.mark.parametrize("foreign", ["stranger", "stranger_ro"])
+async def test_a_role_that_is_not_ours_is_left_alone(db: pool.Database, foreign: str) -> None:
+    await run_statement(db, f"CREATE ROLE {foreign}")
+    before = await rows(db, TRACES)
+    with pytest.raises(errors.Conflict, match=f"a role '{foreign}' that is not Pocketlet's"):
+        await apps.install(db, "stranger")
+    assert await rows(db, TRACES) == before
+    if foreign == "stranger":
+        with pytest.raises(errors.Conflict):
+            await apps.uninstall(db, foreign)
+    await run_statement(db, f"DROP ROLE {foreign}")
+
+
+async def run_statement(db: pool.Database, statement: str) -> None:
+    async with db.setup() as conn:
+        await conn.execute(statement.encode())
+
+
+@pytest.mark.parametrize("name", ["", "A", "1a", "a-b", "a" * 42, "é", "a b", 'a"b'])
+async def test_names(db: pool.Database, name: str) -> None:
+    with pytest.raises(errors.BadAgent, match="is not a name"):
+        await apps.install(db, name)
+
+
+@pytest.mark.parametrize("name", ["public", "pg_catalog", "pd_api", "postgres", "pocketlet", "a_ro", "queue"])
+async def test_reserved_names(db: pool.Database, name: str) -> None:
+    with pytest.raises(errors.BadAgent, match="is reserved"):
+        await apps.install(db, name)
+
+
+async def test_a_keyword_is_a_name_like_any_other(db: pool.Database) -> None:
+    await apps.install(db, "select")
+    assert await rows(db, "SELECT count(*) FROM memories", "select_ro") == [{"count": 0}]
+    await apps.uninstall(db, "select")
+
+
+async def test_sessions_of_the_app_end_with_it(db: pool.Database) -> None:
+    await apps.install(db, "guest")
+    async with db.login("guest_ro") as conn:
+        await apps.uninstall(db, "guest")
+        with pytest.raises(psycopg.OperationalError):
+            await conn.execute("SELECT 1")
+
+
+@pytest.mark.parametrize("first_leaves_first", [True, False])
+async def test_one_name_in_two_databases(db: pool.Database, other: pool.Database, first_leaves_first: bool) -> None:
+    before = await rows(db, TRACES)
+    for database in (db, other):
+        await apps.install(database, "shared")
+        async with database.login("shared") as conn:
+            await conn.execute("INSERT INTO memories (subject) VALUES (current_database())")
+    leaving, staying = (db, other) if first_leaves_first else (other, db)
+    async with staying.login("shared") as open_session:
+        await apps.uninstall(leaving, "shared")
+        await open_session.execute("CREATE TABLE still_here (id int)")
+    found = await rows(staying, "SELECT subject FROM memories", "shared_ro")
+    assert found == [{"subject": staying.address.database}]
+    assert await rows(staying, "SELECT * FROM still_here", "shared_ro") == []
+    with pytest.raises(errors.NoPostgres, match="permission denied for database"):
+        await rows(leaving, "SELECT 1", "shared_ro")
+    await apps.install(leaving, "shared")
+    await apps.uninstall(leaving, "shared")
+    await apps.uninstall(staying, "shared")
+    assert await rows(db, TRACES) == before
