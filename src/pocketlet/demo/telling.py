@@ -80,11 +80,7 @@ class Teller:
             return
         table = Table("case", "mail", "verdict", "why", box=None, padding=(0, 2, 0, 0), header_style="dim")
         for row in rows:
-            evidence = row["evidence"]
-            why = (
-                "; ".join(evidence.get("failed_before", []))
-                or "same briefing: can't come out differently, not replayed"
-            )
+            why = _why(row["verdict"], row["evidence"])
             table.add_row(f"run {row['case_run']}", escape(str(row["subject"] or "")), row["verdict"], escape(why))
         self._console.print(Padding(table, (0, 4)))
         self._console.print(
@@ -137,7 +133,7 @@ class Teller:
 def _why(verdict: str, evidence: Mapping[str, Any]) -> str:
     if verdict == "unchanged":
         return "same briefing as before, so it was not replayed"
-    checks = evidence.get("failed_after") or evidence.get("failed_before") or []
+    checks: list[str] = evidence.get("failed_after") or evidence.get("failed_before") or []
     return {"fixed": "now holds: ", "worse": "broke: "}.get(verdict, "") + "; ".join(checks)
 
 
