@@ -40,7 +40,7 @@ system-deps: ## Debian's Postgres 15, for the part of the security tests that ru
 # A stamp is written last: an installation that was killed is done again.
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "Installing Pocketlet and the development tools into $(VENV) (about 60 s the first time) ..."
-	@$(PIP_INSTALL) --editable '.[dev]' && touch $(VENV)/.runtime $@ && echo "Installed."
+	@$(PIP_INSTALL) --editable '.[dev,google]' && touch $(VENV)/.runtime $@ && echo "Installed."
 
 $(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "Installing Pocketlet and its Postgres into $(VENV) (about 40 s the first time) ..."

@@ -41,8 +41,10 @@ class World:
 
     def look_after(self) -> None:
         """Starts the worker, and starts it again if it died: the runs go on from their journals."""
-        if self.worker is not None and self.worker.poll() is None:
-            return
+        if self.worker is not None:
+            if self.worker.poll() is None:
+                return
+            _end(self.worker)
         self.restarts += 1
         command = [sys.executable, "-m", "pocketlet.surfaces.cli.main", "up", "--attached", "--json"]
         self.worker = _spawn(command, self.environment(), stdin=subprocess.PIPE)

@@ -24,7 +24,7 @@ async def opened(config: settings.Settings, *, fast: bool = False) -> AsyncGener
         async with _prepared(address_of_url(config.database_url, vault.key(config.home))) as database:
             yield database
         return
-    lease = await asyncio.to_thread(server.acquire, config.home, fast=fast)
+    lease = await _lease(config, fast=fast)
     try:
         embedded = lease.server
         address = pool.Address(embedded.host, embedded.port, EMBEDDED, embedded.superuser, None, _no_password)
@@ -32,6 +32,16 @@ async def opened(config: settings.Settings, *, fast: bool = False) -> AsyncGener
             yield database
     finally:
         await asyncio.to_thread(lease.release)
+
+
+async def _lease(config: settings.Settings, *, fast: bool) -> server.Lease:
+    """A hold on the embedded server. Interrupted while it starts, it is let go of again, or it would run on unused."""
+    starting = asyncio.ensure_future(asyncio.to_thread(server.acquire, config.home, fast=fast))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        (await starting).release()
+        raise
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 import procrastinate
 from procrastinate import jobs
+from procrastinate import worker as workers_of_queue
 
 from pocketlet import errors
 from pocketlet.db import pool, queries
@@ -61,19 +62,19 @@ async def working(
 
     async with app.open_async():
         stop = asyncio.Event()
-        done = asyncio.create_task(
-            app.run_worker_async(
-                queues=["runs"],
-                concurrency=concurrency,
-                fetch_job_polling_interval=POLL_EVERY,
-                update_heartbeat_interval=HEARTBEAT,
-                stalled_worker_timeout=DEAD_AFTER,
-                shutdown_graceful_timeout=DRAIN,
-                install_signal_handlers=False,
-                delete_jobs=jobs.DeleteJobCondition.ALWAYS.value,
-            )
+        hands = workers_of_queue.Worker(
+            app,
+            queues=["runs"],
+            concurrency=concurrency,
+            fetch_job_polling_interval=POLL_EVERY,
+            update_heartbeat_interval=HEARTBEAT,
+            stalled_worker_timeout=DEAD_AFTER,
+            shutdown_graceful_timeout=DRAIN,
+            install_signal_handlers=False,
+            delete_jobs=jobs.DeleteJobCondition.ALWAYS.value,
         )
-        alive = asyncio.create_task(_keep_alive(database, worker, app, stop))
+        done = asyncio.create_task(hands.run())
+        alive = asyncio.create_task(_keep_alive(database, worker, hands, stop))
         try:
             yield
         finally:
@@ -84,13 +85,15 @@ async def working(
             await alive
 
 
-async def _keep_alive(database: pool.Database, worker: int, app: procrastinate.App, stop: asyncio.Event) -> None:
+async def _keep_alive(
+    database: pool.Database, worker: int, hands: workers_of_queue.Worker, stop: asyncio.Event
+) -> None:
     """The heartbeat of this worker, and the rescue of what dead ones left. Postgres may be away for a while."""
     while not stop.is_set():
         try:
-            await rescue(database, app)
             async with database.api() as conn:
-                await conn.execute(Q["heartbeat"], {"id": worker})
+                await conn.execute(Q["heartbeat"], {"id": worker, "queue_worker": hands.worker_id})
+            await rescue(database, hands.app)
         except errors.NoPostgres as error:
             log.warning("%s", error)
         with contextlib.suppress(TimeoutError):
@@ -102,8 +105,9 @@ async def rescue(database: pool.Database, app: procrastinate.App | None = None) 
     async with database.api() as conn:
         found = await (await conn.execute(Q["same_host"], {"host": os.uname().nodename})).fetchall()
         gone = [row["id"] for row in found if not _runs(row["pid"])]
-        await conn.execute(Q["bury"], {"gone": gone, "dead_after": DEAD_AFTER})
-        row = await (await conn.execute(Q["bring_back"])).fetchone()
+        given_up = await (await conn.execute(Q["bury"], {"gone": gone, "dead_after": DEAD_AFTER})).fetchall()
+        runs = [row["run"] for row in given_up]
+        row = await (await conn.execute(Q["bring_back"], {"runs": runs})).fetchone()
     brought = row["count"] if row else 0
     if app is not None:
         for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER):

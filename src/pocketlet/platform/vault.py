@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pocketlet import errors
 from pocketlet.db import pool, queries
+from pocketlet.platform import cluster_home
 
 Q = queries.load("vault")
 KEY_BYTES = 32
@@ -18,7 +19,7 @@ def key(home: Path) -> bytes:
     """The installation's key (`home/key`, mode 0600), made at first use. Raises errors.Failed if it can't be kept."""
     path = home / "key"
     try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cluster_home.make_home(home)
         if not path.exists():
             fresh = path.with_name(f"key.{secrets.token_hex(4)}")
             fresh.touch(mode=0o600)

@@ -99,9 +99,11 @@ CREATE TABLE pocketlet.worker (
   pid int NOT NULL,
   role text NOT NULL CHECK (role IN ('up', 'worker', 'command')),
   mail_port int,
+  queue_worker bigint,
   started_at timestamptz NOT NULL DEFAULT pocketlet.now(),
   heartbeat timestamptz NOT NULL DEFAULT pocketlet.now()
 );
+COMMENT ON COLUMN pocketlet.worker.queue_worker IS 'What the queue calls this process: the jobs it held go back when it is gone.';
 COMMENT ON TABLE pocketlet.worker IS 'Processes that work on runs; one without a heartbeat for 10 s counts as dead.';
 
 CREATE TABLE pocketlet.run (

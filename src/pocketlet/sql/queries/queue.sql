@@ -13,23 +13,32 @@ DELETE FROM pocketlet.worker WHERE id = %(id)s;
 
 -- heartbeat --
 -- Still here
-UPDATE pocketlet.worker SET heartbeat = pocketlet.now() WHERE id = %(id)s;
+UPDATE pocketlet.worker SET heartbeat = pocketlet.now(), queue_worker = %(queue_worker)s WHERE id = %(id)s;
 
 -- same_host --
 -- Workers of this machine
 SELECT id, pid FROM pocketlet.worker WHERE host = %(host)s;
 
 -- bury --
--- Workers that are gone; their runs lose the link
-DELETE FROM pocketlet.worker
- WHERE id = ANY (%(gone)s) OR heartbeat < pocketlet.now() - make_interval(secs => %(dead_after)s);
+-- Workers that are gone; their runs lose the link, and the jobs that they held are given up
+WITH buried AS (
+  DELETE FROM pocketlet.worker
+   WHERE id = ANY (%(gone)s) OR heartbeat < pocketlet.now() - make_interval(secs => %(dead_after)s)
+  RETURNING queue_worker
+)
+DELETE FROM queue.procrastinate_jobs j USING buried
+ WHERE j.status = 'doing' AND j.worker_id = buried.queue_worker
+RETURNING (j.args->>'run')::bigint AS run;
 
 -- bring_back --
--- A run whose worker is gone is queued again: its job goes back, or a new one is made
+-- Runs whose worker is gone, or whose job was given up, are queued again
 WITH orphan AS (
-  SELECT r.id FROM pocketlet.run r WHERE r.state = 'running' AND r.worker_id IS NULL FOR UPDATE SKIP LOCKED
+  SELECT r.id FROM pocketlet.run r
+   WHERE (r.state = 'running' AND r.worker_id IS NULL) OR (r.id = ANY (%(runs)s) AND r.state IN ('queued', 'waiting'))
+     FOR UPDATE SKIP LOCKED
 ), queued AS (
-  UPDATE pocketlet.run r SET state = 'queued' FROM orphan WHERE r.id = orphan.id RETURNING r.id
+  UPDATE pocketlet.run r SET state = CASE r.state WHEN 'running' THEN 'queued' ELSE r.state END
+    FROM orphan WHERE r.id = orphan.id RETURNING r.id
 ), dropped AS (
   DELETE FROM queue.procrastinate_jobs j USING queued WHERE j.status = 'doing' AND j.lock = 'run:' || queued.id
   RETURNING j.id

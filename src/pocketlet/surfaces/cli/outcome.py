@@ -1,0 +1,79 @@
+"""What a command prints when a run has come to rest, and the exit code that says the same."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pocketlet.surfaces.cli import output
+
+if TYPE_CHECKING:
+    from pocketlet.db import pool
+
+WAITS = 3
+
+
+async def attended(database: "pool.Database", number: int) -> dict[str, Any]:
+    """The run's document, once it rests."""
+    from pocketlet.agents import report
+    from pocketlet.surfaces.cli import attending
+
+    async with attending.Attendant(database) as attendant:
+        await attendant.rest(number)
+    async with database.api() as conn:
+        return await report.run(conn, number)
+
+
+def tell(run: dict[str, Any], *, as_json: bool) -> None:
+    """Prints the run's outcome and exits with its code."""
+    if as_json:
+        output.document(run)
+    else:
+        _summary(run)
+    if code := exit_code(run):
+        click.get_current_context().exit(code)
+
+
+def exit_code(run: dict[str, Any]) -> int:
+    """3 waits for a person; what the run kept, else 1, if it failed or was stopped; 0 otherwise."""
+    match run["state"]:
+        case "waiting":
+            return WAITS
+        case "failed" | "stopped":
+            return run["exit_code"] or 1
+        case _:
+            return 0
+
+
+def _summary(run: dict[str, Any]) -> None:
+    number = run["run"]
+    ended = run["state"] if run["outcome"] in (None, run["state"]) else f"{run['state']}, {run['outcome']}"
+    output.line(f"Run {number} of {run['agent']} (revision {run['revision']}): {ended}")
+    if run["result"]:
+        output.line(run["result"])
+    overhead = run["prompt_overhead_tokens"]
+    output.line(f"{len(run['steps'])} steps, {output.money(run['cost_usd'])}, {overhead or 0} tokens of briefing")
+    for question in run["approvals"]:
+        output.line()
+        ask(question)
+    if run["error"]:
+        output.failure("", run["error"], run["hint"] or f"`pocketlet show {number}`.", as_json=False)
+    elif run["state"] == "done" and run["kind"] == "run":
+        output.note(f'Next: `pocketlet show {number}`, or teach it: `pocketlet feedback {number} "…"`.')
+
+
+def ask(question: dict[str, Any]) -> None:
+    """A question to the owner: the exact mail, why it is asked, and what to type."""
+    number = question["approval"]
+    what = "Send this mail?" if question["question"] == "send" else "Send this mail again?"
+    output.line(f"Approval {number} (run {question['run']} of {question['agent']}): {what}")
+    output.line(f"  why      {question['why']}")
+    output.line(f"  class    {question['class']}")
+    output.line(f"  hash     {question['request_hash']}")
+    output.line(f"  From     {question['from']}")
+    output.line(f"  To       {question['to']}")
+    output.line(f"  Subject  {question['subject']}")
+    output.line()
+    for text in question["body"].splitlines():
+        output.line(f"  | {text}")
+    output.line()
+    output.line(f"`pocketlet approve {number}`, or `pocketlet refuse {number} --because TEXT`")

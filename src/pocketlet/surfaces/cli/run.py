@@ -1,0 +1,96 @@
+"""`pocketlet run`, `stop` and `retry`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pocketlet import errors
+from pocketlet.surfaces.cli import arguments, outcome, output, session
+
+if TYPE_CHECKING:
+    from pocketlet.db import pool
+
+
+@click.command()
+@click.argument("agent")
+@click.option("--input", "source", required=True, metavar="FILE|-", help="A mail, JSON or text; - reads it from stdin.")
+@click.option("--no-wait", is_flag=True, help="Queue the run and return at once.")
+@output.as_json
+def run(agent: str, *, source: str, no_wait: bool, as_json: bool) -> None:
+    """Give an agent a task and wait for what comes of it."""
+    document = session.call(_run, agent, content(source), wait=not no_wait)
+    if no_wait and not as_json:
+        number = document["run"]
+        output.line(
+            f"Run {number} of {agent} is queued. `pocketlet show {number}` shows it; `pocketlet up` works on it."
+        )
+        return
+    outcome.tell(document, as_json=as_json)
+
+
+async def _run(database: "pool.Database", name: str, raw: bytes, *, wait: bool) -> dict[str, Any]:
+    from pocketlet.agents import agent as agents
+    from pocketlet.agents import report, revisions, runs
+    from pocketlet.agents import task as tasks
+
+    task = tasks.read(raw)
+    async with database.api() as conn:
+        agent = await agents.get(conn, name)
+        playbook = await revisions.load(conn, agent, agent.current)
+        number = await runs.create(conn, agent, task, raw, playbook.manifest)
+    if wait:
+        output.note(f"Run {number} of {name} (revision {agent.current})")
+        return await outcome.attended(database, number)
+    async with database.api() as conn:
+        return await report.run(conn, number)
+
+
+@click.command()
+@arguments.run
+@output.as_json
+def retry(run: int, *, as_json: bool) -> None:
+    """Let a failed or stopped run go on from its last step."""
+    outcome.tell(session.call(_retry, run), as_json=as_json)
+
+
+async def _retry(database: "pool.Database", number: int) -> dict[str, Any]:
+    from pocketlet.agents import runs
+
+    async with database.api() as conn:
+        await runs.retry(conn, number)
+    return await outcome.attended(database, number)
+
+
+@click.command()
+@arguments.run
+@output.as_json
+def stop(run: int, *, as_json: bool) -> None:
+    """Stop a run before its next act."""
+    state = session.call(_stop, run)
+    if as_json:
+        output.document({"run": run, "state": state, "stop_requested": True})
+    elif state == "stopped":
+        output.line(f"Run {run} is stopped. `pocketlet retry {run}` lets it go on.")
+    else:
+        output.line(f"Run {run} will stop before its next act.")
+
+
+async def _stop(database: "pool.Database", number: int) -> str:
+    from pocketlet.agents import runs
+
+    async with database.api() as conn:
+        return await runs.stop(conn, number)
+
+
+def content(source: str) -> bytes:
+    """The bytes of a file, or of stdin for `-`. Raises errors.BadInput."""
+    if source == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(source).read_bytes()
+    except OSError as error:
+        raise errors.BadInput(
+            f"{source} can't be read: {error.strerror}.", hint="Give a file that you may read, or - for stdin."
+        ) from error

@@ -1,0 +1,145 @@
+"""`pocketlet runs` and `show`."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pocketlet.surfaces.cli import arguments, outcome, output, session
+
+if TYPE_CHECKING:
+    from pocketlet.db import pool
+
+
+@click.command()
+@click.argument("agent")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many.")
+@output.as_json
+def runs(agent: str, *, limit: int, as_json: bool) -> None:
+    """List an agent's runs, newest first."""
+    rows = session.call(_listing, agent, limit)
+    if as_json:
+        output.document({"agent": agent, "runs": rows})
+        return
+    columns = ("run", "kind", "revision", "state", "outcome", "cost", "created", "subject")
+    output.table(columns, [_listed(row) for row in rows])
+
+
+def _listed(row: dict[str, Any]) -> list[object]:
+    shown = [row[name] for name in ("run", "kind", "revision", "state", "outcome")]
+    return [*shown, output.money(row["cost_usd"]), output.when(row["created_at"]), (row["subject"] or "")[:60]]
+
+
+async def _listing(database: "pool.Database", name: str, limit: int) -> list[dict[str, Any]]:
+    from pocketlet.agents import agent as agents
+    from pocketlet.agents import runs as all_runs
+
+    async with database.api() as conn:
+        return await all_runs.listing(conn, await agents.get(conn, name), limit)
+
+
+@click.command()
+@arguments.run
+@output.as_json
+def show(run: int, *, as_json: bool) -> None:
+    """Show all of a run: briefing, lessons, steps, acts and cost."""
+    found = session.call(_report, run)
+    if as_json:
+        output.document(found)
+        return
+    _head(found)
+    _briefing(found)
+    _steps(found)
+    _acts(found)
+    _end(found)
+
+
+async def _report(database: "pool.Database", number: int) -> dict[str, Any]:
+    from pocketlet.agents import report
+
+    async with database.api() as conn:
+        return await report.run(conn, number)
+
+
+def _head(run: dict[str, Any]) -> None:
+    output.line(f"Run {run['run']} of {run['agent']}, {run['kind']} on revision {run['revision']}: {run['state']}")
+    output.line(f"  facts    {output.pairs(run['facts'])}")
+    output.line(f"  label    {run['label']}")
+    output.line(f"  model    {run['model'] or ''}")
+    output.line(f"  began    {output.when(run['started_at'])}")
+    output.line(f"  ended    {output.when(run['ended_at'])}")
+
+
+def _briefing(run: dict[str, Any]) -> None:
+    _title(f"Briefing {run['briefing_hash'] or '(not compiled yet)'}")
+    output.line(f"{run['prompt_overhead_tokens'] or 0} tokens before the task")
+    for part in run["briefing"]:
+        output.line()
+        output.line(f"[{part['part']}: {part['tokens']} tokens]")
+        output.line(part["text"])
+    _title(f"Lessons used: {len(run['lessons']) or 'none'}")
+    for lesson in run["lessons"]:
+        output.line(f"{lesson['name']} (when {output.pairs(lesson['when']) or 'always'}): {lesson['body']}")
+        if lesson["feedback"]:
+            said = f", of run {lesson['taught_on_run']}: {lesson['comment']}" if lesson["verdict"] else ""
+            output.line(f"  from feedback {lesson['feedback']}{said}")
+
+
+def _steps(run: dict[str, Any]) -> None:
+    _title(f"Steps: {len(run['steps'])}")
+    for step in run["steps"]:
+        output.line()
+        cost = f", {output.money(step['cost_usd'])}" if step["kind"] == "model" else ""
+        output.line(f"{step['seq']}. {step['tool'] or 'model'} ({step['seconds']:.2f} s{cost}, label {step['label']})")
+        if step["kind"] == "model":
+            _model_step(step)
+        else:
+            output.line(f"> {_json(step['request'])}")
+            output.line(f"error: {step['error']}" if step["error"] else str(step["response"]))
+
+
+def _model_step(step: dict[str, Any]) -> None:
+    output.line(f"> request {step['request']['hash']}, new:")
+    for message in step["request"]["messages"]:
+        # The briefing was shown in full above, and a tool's result with its own step.
+        what = "the briefing" if message["role"] in ("system", "user") else f"the result of {message['tool']}"
+        output.line(f">   {message['role']}: {what}, {len(message['content'])} characters")
+    if step["response"]["text"]:
+        output.line(step["response"]["text"])
+    for call in step["response"]["calls"]:
+        output.line(f"calls {call['tool']} {call['raw'] if call['args'] is None else _json(call['args'])}")
+    output.line(f"usage {output.pairs(step['response']['usage'])}")
+
+
+def _acts(run: dict[str, Any]) -> None:
+    _title(f"Effects: {len(run['effects']) or 'none'}")
+    for effect in run["effects"]:
+        output.line(f"{effect['id']}. {effect['kind']} to {effect['to']}: {effect['state']} (rule {effect['rule']})")
+        output.line(f"   step {effect['seq']}, {effect['class']}, hash {effect['request_hash']}")
+        if effect["response"]:
+            output.line(f"   {effect['response']}")
+    for question in run["approvals"]:
+        output.line()
+        outcome.ask(question)
+
+
+def _end(run: dict[str, Any]) -> None:
+    _title("End")
+    output.line(f"{run['outcome'] or run['state']}: {run['result'] or ''}".removesuffix(": "))
+    if run["error"]:
+        output.line(f"error: {run['error']}")
+    if run["hint"]:
+        output.line(f"next: {run['hint']}")
+    output.line(f"cost {output.money(run['cost_usd'])}, uncertain {output.money(run['uncertain_usd'])}")
+    for given in run["feedback"]:
+        said = f": {given['comment']}" if given["comment"] else ""
+        output.line(f"feedback {given['id']} ({given['verdict']}){said} -> {given['outcome'] or 'not settled yet'}")
+
+
+def _title(text: str) -> None:
+    output.line()
+    output.line(f"== {text}")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

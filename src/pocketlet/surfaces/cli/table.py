@@ -1,0 +1,42 @@
+"""Every command: its name, where it lives, and its line in `pocketlet --help`.
+
+The lines are kept here so that the help needs no command's module; a test holds them to the commands' own help.
+"""
+
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Start": {
+        "demo": ("demo:command", "Shows what Pocketlet does, offline."),
+        "up": ("up:command", "Starts Postgres, the worker and the mail listener; runs until Ctrl-C."),
+        "down": ("machine:down", "Stop the workers of this machine, and Postgres."),
+        "status": ("machine:status", "Show what runs, what waits and what today has cost."),
+        "doctor": ("doctor:doctor", "Check the installation, and say what to do about what is wrong."),
+    },
+    "Work": {
+        "agent": ("agent:agent", "Import, export, list, show and remove agents."),
+        "run": ("run:run", "Give an agent a task and wait for what comes of it."),
+        "runs": ("show:runs", "List an agent's runs, newest first."),
+        "show": ("show:show", "Show all of a run: briefing, lessons, steps, acts and cost."),
+        "stop": ("run:stop", "Stop a run before its next act."),
+        "retry": ("run:retry", "Let a failed or stopped run go on from its last step."),
+        "approvals": ("approvals:approvals", "Show what waits for your answer, word for word."),
+        "approve": ("approvals:approve", "Allow what an approval asks for, and wait for what comes of it."),
+        "refuse": ("approvals:refuse", "Refuse what an approval asks for, and wait for what comes of it."),
+    },
+    "Teach": {
+        "feedback": (
+            "feedback:feedback",
+            "Say what you think of a run, and see what changes by it.",
+        ),
+        "revisions": ("revisions:revisions", "List an agent's revisions, newest first."),
+        "diff": ("revisions:diff", "Show what changed between two revisions."),
+        "adopt": ("revisions:adopt", "Make a drafted revision the current one."),
+        "discard": ("revisions:discard", "Turn a drafted revision down."),
+        "rollback": ("revisions:rollback", "Go back to an earlier revision."),
+    },
+    "Look": {
+        "sql": ("sql:sql", "Read an agent's data with one SELECT."),
+        "cost": ("cost:cost", "Show where the money went."),
+        "secret": ("secret:secret", "Keep keys and passwords, sealed."),
+    },
+}
+COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}

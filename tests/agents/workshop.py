@@ -1,0 +1,188 @@
+"""One agent and all that its runs need: a scripted model, a mail server, and the loop, driven by hand.
+
+A run is taken as far as it goes by `advance`, in the test's own task: nothing is waited for.
+"""
+
+import dataclasses
+import itertools
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from mail_server import MailServer
+from scripted_model import Reply, ScriptedModel
+
+from pocketlet.agents import agent as agents
+from pocketlet.agents import effects, journal, kinds, loop, portable, revisions, runs, thinking
+from pocketlet.agents import task as tasks
+from pocketlet.db import pool
+from pocketlet.platform import queue
+from pocketlet.platform.gateways import models, submission
+
+CUSTOMER = "ann@customer.example"
+MANIFEST = """
+name = "{name}"
+job = "Answer mail."
+model = "openai:{name}"
+price = {{input = 1.0, output = 2.0}}
+{more}
+
+[mail]
+address = "shop@shop.example"
+
+[facts.intent]
+late_order = ["late"]
+"""
+_numbers = itertools.count(1)
+
+
+def fresh_name() -> str:
+    """A name that no other agent of this test process has."""
+    return f"desk{next(_numbers)}"
+
+
+def mail(text: str = "My order is late.", *, sender: str = CUSTOMER, number: int = 1) -> bytes:
+    """A mail to the shop."""
+    message = EmailMessage()
+    message["From"] = f"Ann Lee <{sender}>"
+    message["To"] = "shop@shop.example"
+    message["Subject"] = "Where is it?"
+    message["Message-ID"] = f"<ask-{number}@customer.example>"
+    message.set_content(text)
+    return message.as_bytes()
+
+
+def write_folder(path: Path, name: str, more: str = "", **files: str) -> Path:
+    """An agent folder; `files` maps a path with `__` for `/` and no suffix to a text (`.md`, `.sql` by the folder)."""
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "agent.toml").write_text(MANIFEST.format(name=name, more=more), encoding="utf-8")
+    (path / "INSTRUCTIONS.md").write_text("Be kind.\n", encoding="utf-8")
+    for key, text in files.items():
+        folder, _, stem = key.partition("__")
+        target = path / folder / f"{stem}{'.sql' if folder == 'schema' else '.md'}"
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    return path
+
+
+@dataclasses.dataclass
+class Workshop:
+    """`pauses` are the seconds that a run would have waited between attempts at a model."""
+
+    database: pool.Database
+    agent: agents.Agent
+    model: ScriptedModel
+    mail: MailServer
+    engine: loop.Engine
+    pauses: list[float]
+
+    @property
+    def name(self) -> str:
+        """The agent's name, which is its model's name too."""
+        return self.agent.name
+
+    def says(self, *replies: Reply, manager: bool = False) -> None:
+        """Writes the model's script."""
+        self.model.script(f"{self.name}#manager" if manager else self.name, *replies)
+
+    def reach(self, url: str | None) -> None:
+        """Sends mail to `url` from now on."""
+        self.engine = dataclasses.replace(self.engine, server=submission.read(url))
+
+    def think(self, **changes: Any) -> None:
+        """Changes how models are asked: gateway, lookup, override."""
+        self.engine = dataclasses.replace(self.engine, thinker=dataclasses.replace(self.engine.thinker, **changes))
+
+    async def create(self, raw: bytes) -> int:
+        """A run of the agent's current revision that nobody has begun."""
+        async with self.database.api() as conn:
+            self.agent = await agents.get(conn, self.name)
+            playbook = await revisions.load(conn, self.agent, self.agent.current)
+            return await runs.create(conn, self.agent, tasks.read(raw), raw, playbook.manifest)
+
+    async def advance(self, run: int) -> str:
+        """Takes the run as far as it goes; the state it is in then."""
+        await loop.advance(self.engine, kinds.KINDS, run)
+        async with self.database.api() as conn:
+            return await runs.state(conn, run)
+
+    async def run(self, raw: bytes) -> int:
+        """A run, made and taken as far as it goes."""
+        number = await self.create(raw)
+        await self.advance(number)
+        return number
+
+    async def steps(self, run: int) -> list[journal.Step]:
+        """The journal."""
+        async with self.database.api() as conn:
+            return await journal.read(conn, run)
+
+    async def row(self, query: str, *values: Any) -> dict[str, Any]:
+        """The first row of a query on the platform's own tables."""
+        return (await self.rows(query, *values))[0]
+
+    async def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        """All rows of a query on the platform's own tables."""
+        async with self.database.api() as conn:
+            return list(await (await conn.execute(query.encode(), values)).fetchall())
+
+    async def change(self, statement: str, *values: Any) -> int:
+        """Changes rows behind the code's back, as the API login; how many."""
+        async with self.database.api() as conn:
+            return (await conn.execute(statement.encode(), values)).rowcount
+
+    async def ending(self, run: int) -> dict[str, Any]:
+        """How the run stands: state, outcome, result, error, hint, exit_code, label."""
+        columns = "state, outcome, result, error, hint, exit_code, label, briefing_hash"
+        return await self.row(f"SELECT {columns} FROM pocketlet.run WHERE id = %s", run)
+
+    async def effect(self, run: int) -> dict[str, Any]:
+        """The run's one effect."""
+        (found,) = await self.rows("SELECT * FROM pocketlet.effect WHERE run_id = %s", run)
+        return found
+
+    async def question(self, run: int) -> dict[str, Any]:
+        """The one question that the run waits for."""
+        async with self.database.api() as conn:
+            (found,) = [row for row in await effects.questions(conn) if row["run"] == run]
+        return found
+
+    async def answer(self, run: int, *, yes: bool = True, because: str = "") -> str:
+        """The owner's word on the run's question, and the run taken on; its state then."""
+        number = (await self.question(run))["approval"]
+        async with self.database.api() as conn:
+            await effects.decide(conn, number, yes=yes, because=because)
+        return await self.advance(run)
+
+    async def retry(self, run: int) -> str:
+        """Tries a failed run again; its state then."""
+        async with self.database.api() as conn:
+            await runs.retry(conn, run)
+        return await self.advance(run)
+
+    async def jobs(self, run: int) -> int:
+        """Jobs of the run in the queue, in whatever state."""
+        query = "SELECT count(*) FROM queue.procrastinate_jobs WHERE lock = %s"
+        return (await self.row(query, f"run:{run}"))["count"]
+
+
+async def open_workshop(database: pool.Database, folder: Path, model: ScriptedModel, mail: MailServer) -> Workshop:
+    """Imports the folder and sets everything up."""
+    agent = await portable.load(database, folder)
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    lookup = {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "sk-test"}.get
+    thinker = thinking.Thinker(database, models.Gateway(timeout=30), lookup, pause=pause)
+    worker = await queue.register(database, "worker")
+    engine = loop.Engine(database, thinker, submission.read(mail.url_with_sent), "test", worker)
+    return Workshop(database, agent, model, mail, engine, pauses)
+
+
+async def close_workshop(workshop: Workshop) -> None:
+    """Leaves nothing of the agent."""
+    await workshop.engine.thinker.gateway.aclose()
+    await queue.unregister(workshop.database, workshop.engine.worker)
+    await portable.remove(workshop.database, workshop.name)

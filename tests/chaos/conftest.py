@@ -1,0 +1,56 @@
+"""The outside world of the crm story, and worker processes to kill in it."""
+
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Iterator
+from datetime import date
+from pathlib import Path
+
+import doomed
+import killing
+import pytest
+
+import pocketlet.demo
+from pocketlet import settings
+from pocketlet.agents import portable
+from pocketlet.db import pool
+from pocketlet.demo import data, mails, sink
+
+CRM = Path(pocketlet.demo.__file__).parent / "crm"
+
+
+@pytest.fixture(scope="session")
+def standin_url() -> Iterator[str]:
+    """The base URL of a stand-in model, a process of its own."""
+    command = [sys.executable, "-m", "pocketlet.demo.standin"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield process.stdout.readline().split()[-1]
+        process.terminate()
+
+
+@pytest.fixture
+async def killer(
+    db: pool.Database, config: settings.Settings, standin_url: str, tmp_path: Path
+) -> AsyncGenerator[killing.Killer]:
+    """The crm agent, a mail sink, and the means to have workers die on it."""
+    folder = tmp_path / "crm"
+    shutil.copytree(CRM, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    cast = data.write(folder, seed=1, today=date(2026, 11, 22))
+    agent = await portable.load(db, folder)
+    listener = await sink.serve(tmp_path / "sent")
+    port = listener.sockets[0].getsockname()[1]
+    environment = {
+        "OPENAI_BASE_URL": standin_url,
+        "POCKETLET_SMTP_URL": f"smtp://127.0.0.1:{port}?sent={tmp_path / 'sent'}",
+    }
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(doomed.PRELOAD)
+    yield killing.Killer(db, config, agent, mails.story(cast).known, tmp_path / "sent", environment, context)
+    listener.close()
+    await listener.wait_closed()
+    await portable.remove(db, agent.name)
+    os.environ.pop("POCKETLET_SMTP_URL", None)
