@@ -32,10 +32,10 @@ clean: ## Removes .venv and all caches; agents' data is elsewhere and stays.
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-system-deps: ## Debian's Postgres 15, for the part of the security tests that runs on it.
-	@if [ -x /usr/lib/postgresql/15/bin/postgres ]; then echo "Postgres 15 is installed."; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-15; \
-	else echo "Postgres 15 is not installed, and only root on Debian can install it here: the security tests on it can't run."; fi
+system-deps: ## Debian's packages for the tests: Postgres 15, and Python's own mail samples.
+	@wanted="$$([ -x /usr/lib/postgresql/15/bin/postgres ] || echo postgresql-15) $$($(PYTHON) -c 'import test.test_email' 2>/dev/null || echo libpython3-testsuite)"; \
+	if [ -z "$${wanted# }" ]; then echo "All that the tests need is here."; elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$wanted; \
+	else echo "Missing, and only root on Debian can install it here: $$wanted. The tests that need it can't run."; fi
 
 # A stamp is written last: an installation that was killed is done again.
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.made

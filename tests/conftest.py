@@ -1,4 +1,4 @@
-"""One private cluster a worker process, one database in it, a fresh app a test: the product's isolation is the tests'."""
+"""One cluster a worker process, one database in it, a fresh app a test: the product's isolation is the tests'."""
 
 import itertools
 from collections.abc import AsyncGenerator

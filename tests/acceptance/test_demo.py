@@ -56,7 +56,10 @@ def test_the_run_of_somebody_new_queries_sales(story: dict[str, Any], pocketlet:
 def test_the_policy_is_followed_after_adoption_and_not_before(story: dict[str, Any], pocketlet: Run) -> None:
     before = shown(pocketlet, run_of(story, "known-customer"))
     after = shown(pocketlet, run_of(story, "policy-followed"))
-    draft = {run["run"]: next(s["request"]["body"] for s in run["steps"] if s["tool"] == "send_mail") for run in (before, after)}
+    draft = {
+        run["run"]: next(s["request"]["body"] for s in run["steps"] if s["tool"] == "send_mail")
+        for run in (before, after)
+    }
     assert "10 %" not in draft[before["run"]]
     assert "It will be with you by" in draft[before["run"]]
     assert "10 %" in draft[after["run"]]
@@ -116,4 +119,4 @@ def test_a_second_demo_starts_afresh(story: dict[str, Any], pocketlet: Run) -> N
     assert told.returncode == 0, told.stderr
     again = json.loads(told.stdout)
     assert again["ok"]
-    assert facts(again, "known-customer")["order_no"] != "" and facts(again, "rollback")["mails_sent"] == 3
+    assert facts(again, "rollback")["mails_sent"] == 3

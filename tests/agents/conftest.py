@@ -1,6 +1,10 @@
-"""A scripted model, a mail server, and an agent in a workshop of its own for each test."""
+"""A scripted model, a mail server, and an agent in a workshop of its own for each test; the stand-in for its story."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -8,7 +12,9 @@ import workshop as workshops
 from mail_server import MailServer
 from scripted_model import ScriptedModel
 
+import pocketlet.demo
 from pocketlet.db import pool
+from pocketlet.demo import data, mails
 
 Opener = Callable[..., Awaitable[workshops.Workshop]]
 
@@ -47,3 +53,30 @@ async def open_shop(
 async def shop(open_shop: Opener) -> workshops.Workshop:
     """A workshop with an agent as `write_folder` makes it."""
     return await open_shop()
+
+
+@pytest.fixture(scope="session")
+def standin_url() -> Iterator[str]:
+    """The base URL of a stand-in model, a process of its own."""
+    command = [sys.executable, "-m", "pocketlet.demo.standin"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield process.stdout.readline().split()[-1]
+        process.terminate()
+
+
+@pytest.fixture
+async def crm(
+    db: pool.Database, model: ScriptedModel, mail_server: MailServer, standin_url: str, tmp_path: Path
+) -> AsyncGenerator[tuple[workshops.Workshop, mails.Story]]:
+    """The agent of the demo's story on the stand-in, and the story's mails."""
+    folder = tmp_path / "crm"
+    source = Path(pocketlet.demo.__file__).parent / "crm"
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    manifest = (folder / "agent.toml").read_text(encoding="utf-8")
+    name = workshops.fresh_name()
+    (folder / "agent.toml").write_text(manifest.replace('name = "crm"', f'name = "{name}"'), encoding="utf-8")
+    cast = data.write(folder, seed=1, today=date(2026, 11, 22))
+    shop = await workshops.open_workshop(db, folder, model, mail_server, model_url=standin_url)
+    yield shop, mails.story(cast)
+    await workshops.close_workshop(shop)

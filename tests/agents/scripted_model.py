@@ -61,7 +61,7 @@ class ScriptedModel:
     def __init__(self) -> None:
         self.url = ""
         self.scripts: dict[str, tuple[Reply, ...]] = {}
-        self.faults: defaultdict[str, list[Fault]] = defaultdict(list)
+        self.faults: defaultdict[str, list[Fault | None]] = defaultdict(list)
         self.requests: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         self._closing = asyncio.Event()
 

@@ -21,7 +21,11 @@ async def waiting(shop: Workshop, raw: bytes | None = None) -> int:
 async def test_an_approved_mail_is_sent_once_and_exactly_as_it_was_shown(shop: Workshop) -> None:
     run = await waiting(shop)
     question = await shop.question(run)
-    assert (question["to"], question["class"], question["why"]) == (CUSTOMER, "checkable", "A mail can't be taken back.")
+    assert (question["to"], question["class"], question["why"]) == (
+        CUSTOMER,
+        "checkable",
+        "A mail can't be taken back.",
+    )
     assert shop.mail.taken() == []
 
     assert await shop.answer(run) == "done"
@@ -49,7 +53,7 @@ async def test_a_refusal_is_an_observation_with_the_reason(shop: Workshop) -> No
     run = await waiting(shop)
     assert await shop.answer(run, yes=False, because="Too cold.") == "done"
     told = shop.model.requests[shop.name][1]["messages"][-1]["content"]
-    assert told == "refused by the owner: Too cold.. Nothing was sent."
+    assert told == "refused by the owner: Too cold. Nothing was sent."
     assert (await shop.effect(run))["state"] == "refused"
     assert shop.mail.connections == 0
 
@@ -172,9 +176,7 @@ async def test_with_a_sent_folder_a_broken_connection_sends_exactly_once(shop: W
 
 @pytest.mark.parametrize("fault", ["drop before", "drop after"])
 @pytest.mark.parametrize("again", [True, False], ids=["send again", "leave it"])
-async def test_without_a_sent_folder_a_broken_connection_is_a_question(
-    shop: Workshop, fault: str, again: bool
-) -> None:
+async def test_without_a_sent_folder_a_broken_connection_is_a_question(shop: Workshop, fault: str, again: bool) -> None:
     shop.reach(shop.mail.url)
     run = await waiting(shop)
     assert (await shop.question(run))["class"] == "unsafe"
@@ -194,9 +196,7 @@ async def test_without_a_sent_folder_a_broken_connection_is_a_question(
 
 @pytest.mark.parametrize("left", [True, False], ids=["it had left", "it had not"])
 @pytest.mark.parametrize("sent", [True, False], ids=["with sent folder", "without"])
-async def test_a_worker_that_died_while_sending_is_not_followed_blindly(
-    shop: Workshop, left: bool, sent: bool
-) -> None:
+async def test_a_worker_that_died_while_sending_is_not_followed_blindly(shop: Workshop, left: bool, sent: bool) -> None:
     shop.reach(shop.mail.url_with_sent if sent else shop.mail.url)
     run = await waiting(shop)
     async with shop.database.api() as conn:

@@ -93,7 +93,9 @@ async def test_a_run_that_gets_the_same_answer_three_times_is_stuck(shop: Worksh
 async def test_a_run_stops_before_its_next_act(shop: Workshop) -> None:
     shop.says(mails("ann@customer.example"), finishes())
     run = await shop.create(mail())
-    await shop.change("UPDATE pocketlet.run SET state = 'running', worker_id = %s WHERE id = %s", shop.engine.worker, run)
+    await shop.change(
+        "UPDATE pocketlet.run SET state = 'running', worker_id = %s WHERE id = %s", shop.engine.worker, run
+    )
     async with shop.database.api() as conn:
         assert await runs.stop(conn, run) == "running"
     assert await shop.advance(run) == "stopped"

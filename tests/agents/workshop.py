@@ -13,7 +13,20 @@ from mail_server import MailServer
 from scripted_model import Reply, ScriptedModel
 
 from pocketlet.agents import agent as agents
-from pocketlet.agents import effects, journal, kinds, loop, portable, revisions, runs, thinking
+from pocketlet.agents import (
+    effects,
+    feedback,
+    journal,
+    kinds,
+    loop,
+    portable,
+    revisions,
+    runs,
+    thinking,
+    trials,
+    work,
+)
+from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool
 from pocketlet.platform import queue
@@ -160,21 +173,67 @@ class Workshop:
             await runs.retry(conn, run)
         return await self.advance(run)
 
+    async def feedback(
+        self, run: int, verdict: str, comment: str = "", edited: str | None = None
+    ) -> tuple[int, int | None]:
+        """The owner's word on a run; its number and the manager's run, which is taken as far as it goes."""
+        async with self.database.api() as conn:
+            number, manager = await feedback.give(conn, run, verdict, comment, edited)
+        if manager is not None:
+            await self.advance(manager)
+        return number, manager
+
+    async def outcome(self, number: int) -> str | None:
+        """What became of a feedback."""
+        async with self.database.api() as conn:
+            return (await feedback.outcome(conn, number))["outcome"]
+
+    async def verdicts(self, revision: int) -> dict[int, str]:
+        """Takes the draft's trials as far as they go: the verdict for each run that a case was made of."""
+        async with self.database.api() as conn:
+            waiting = await trials.pending(conn, self.agent, revision)
+        for number in waiting:
+            await self.advance(number)
+        async with self.database.api() as conn:
+            report = await trials.report(conn, self.agent, revision)
+        return {row["case_run"]: row["verdict"] for row in report["trials"]}
+
+    async def decide(self, revision: int, verdict: str) -> None:
+        """The owner's word on a revision."""
+        async with self.database.api() as conn:
+            self.agent = await agents.get(conn, self.name)
+            await revisions.decide(conn, self.agent, revision, verdict)
+            self.agent = await agents.get(conn, self.name)
+
+    async def playbook(self, revision: int) -> playbooks.Playbook:
+        """What a revision holds."""
+        async with self.database.api() as conn:
+            return await revisions.load(conn, self.agent, revision)
+
+    async def briefing_hash(self, raw: bytes) -> str:
+        """The hash of the briefing that a run on this input would get now."""
+        playbook = await self.playbook(self.agent.current)
+        task = tasks.read(raw)
+        facts = tasks.facts(task, playbook.manifest)
+        return work.compiled(playbook, task, facts, playbook.manifest.model).hash
+
     async def jobs(self, run: int) -> int:
         """Jobs of the run in the queue, in whatever state."""
         query = "SELECT count(*) FROM queue.procrastinate_jobs WHERE lock = %s"
         return (await self.row(query, f"run:{run}"))["count"]
 
 
-async def open_workshop(database: pool.Database, folder: Path, model: ScriptedModel, mail: MailServer) -> Workshop:
-    """Imports the folder and sets everything up."""
+async def open_workshop(
+    database: pool.Database, folder: Path, model: ScriptedModel, mail: MailServer, *, model_url: str = ""
+) -> Workshop:
+    """Imports the folder and sets everything up; `model_url` is for another model than the scripted one."""
     agent = await portable.load(database, folder)
     pauses: list[float] = []
 
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
 
-    lookup = {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "sk-test"}.get
+    lookup = {"OPENAI_BASE_URL": model_url or model.url, "OPENAI_API_KEY": "sk-test"}.get
     thinker = thinking.Thinker(database, models.Gateway(timeout=30), lookup, pause=pause)
     worker = await queue.register(database, "worker")
     engine = loop.Engine(database, thinker, submission.read(mail.url_with_sent), "test", worker)

@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Any
 
 from pocketlet.agents import playbook as playbooks
+from pocketlet.db import pool
 from pocketlet.platform.gateways import models
 
 MAX_LESSONS = 10
@@ -47,10 +48,10 @@ class Briefing:
 
 
 def from_record(record: Mapping[str, Any]) -> Briefing:
-    """The stored briefing of a run: it does not change once the run has begun."""
-    fields: dict[str, Any] = dict(record)
-    fields["tools"] = tuple(models.Tool(**tool) for tool in record["tools"])
-    fields["lessons"] = tuple(record["lessons"])
+    """The stored briefing of a run: it does not change once the run has begun, and neither do the bytes sent for it."""
+    fields: dict[str, Any] = pool.in_order(record)
+    fields["tools"] = tuple(models.Tool(**tool) for tool in fields["tools"])
+    fields["lessons"] = tuple(fields["lessons"])
     return Briefing(**fields)
 
 

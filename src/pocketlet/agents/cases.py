@@ -76,7 +76,7 @@ async def of_run(conn: pool.Conn, run: int) -> int:
 async def add_assertion(
     conn: pool.Conn, case: int, assertion: Assertion, *, feedback: int | None = None, revision: int | None = None
 ) -> None:
-    """With a `revision`, it counts for that draft only until the draft is adopted."""
+    """With a `revision`, it counts for that draft and for what descends from it."""
     values = {"case": case, "kind": assertion.kind, "expected": pool.jsonb(dict(assertion.expected))}
     await conn.execute(Q["add_assertion"], values | {"feedback": feedback, "revision": revision})
 

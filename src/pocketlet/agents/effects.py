@@ -106,7 +106,7 @@ async def plan(conn: pool.Conn, run: runs.Run, seq: int, mail: policy.Mail, send
 
 
 def _message(run: runs.Run, seq: int, mail: policy.Mail, sender: Sender) -> bytes:
-    answer = mail.to == sender.task.sender and bool(sender.task.message_id)
+    answer = mail.to.lower() == sender.task.sender.lower() and bool(sender.task.message_id)
     return compose.compose(
         compose.Draft(
             sender=sender.address,
@@ -189,6 +189,8 @@ async def decide(conn: pool.Conn, approval: int, *, yes: bool, because: str = ""
         raise errors.NotFound(f"There is no approval {approval}.", hint="`pocketlet approvals` lists what waits.")
     if row["state"] != "pending":
         raise errors.Conflict(f"Approval {approval} was {row['state']} already.")
+    if row["run_state"] == "stopped":
+        raise errors.Conflict(f"Run {row['run']} was stopped.", hint=f"`pocketlet retry {row['run']}` lets it go on.")
     if row["request_hash"] != row["effect_hash"]:
         raise errors.Refused("The mail has changed since the question was asked. Nothing was sent.")
     answer = {"id": approval, "state": "approved" if yes else "refused", "because": because}

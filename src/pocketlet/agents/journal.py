@@ -4,7 +4,7 @@ It is the only checkpoint. A resumed run, a replay and the run page all fold the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pocketlet.db import pool, queries
@@ -59,6 +59,11 @@ def model_step(seq: int, reply: models.Reply, request_hash: str, label: str) -> 
     return Step(seq, "model", None, {"hash": request_hash}, response | {"usage": usage}, None, label)
 
 
+def as_stored(step: Step) -> Step:
+    """The step as it will be read back: a resumed run must send the same bytes as one that was not interrupted."""
+    return Step(**pool.in_order(asdict(step)))
+
+
 def fold(steps: Sequence[Step]) -> State:
     """The conversation so far."""
     turns: list[models.Turn] = []
@@ -70,7 +75,7 @@ def fold(steps: Sequence[Step]) -> State:
             results = []
             pending = [_call(call) for call in step.response["calls"]]
             text = step.response["text"]
-            turns.append(models.Turn(step.response["message"], ()))
+            turns.append(models.Turn(pool.in_order(step.response["message"]), ()))
         else:
             call = pending.pop(0)
             results.append(models.ToolResult(call.id, call.name, content(step)))

@@ -120,7 +120,7 @@ async def _drive(engine: Engine, kind: Kind, run: runs.Run) -> None:
             step = await engine.thinker.think(work.run, work.agent, playbook.manifest, briefing, state)
         if step is None:
             return None
-        steps.append(step)
+        steps.append(journal.as_stored(step))
 
 
 async def _briefing(engine: Engine, conn: pool.Conn, kind: Kind, work: Work) -> briefings.Briefing:
@@ -129,7 +129,7 @@ async def _briefing(engine: Engine, conn: pool.Conn, kind: Kind, work: Work) -> 
         return briefings.from_record(work.run.briefing)
     model = work.run.model or engine.thinker.model_of(work.playbook.manifest)
     briefing = await kind.brief(conn, work, model)
-    record = {
+    record: dict[str, Any] = {
         "briefing": briefing.record(),
         "hash": briefing.hash,
         "overhead": briefing.overhead_tokens,
@@ -137,7 +137,7 @@ async def _briefing(engine: Engine, conn: pool.Conn, kind: Kind, work: Work) -> 
         "model": model,
     }
     await runs.start_briefing(conn, work.run, record)
-    return briefing
+    return briefings.from_record(record["briefing"])
 
 
 async def _stopped(engine: Engine, work: Work) -> bool:

@@ -110,7 +110,7 @@ async def _draft_lesson(context: toolbox.Context, args: Mapping[str, Any]) -> to
             raise errors.BadInput(f"{fact} is never {value!r}; it is one of {', '.join([*facts[fact], 'other'])}.")
     if not args["body"].strip() or len(args["body"]) > 400:
         raise errors.BadInput("A lesson has 1 to 400 characters.")
-    if policy.ADDRESS.search(args["body"]):
+    if policy.ADDRESS.search(f"{args['topic']}\n{args['body']}"):
         raise errors.BadInput("The lesson quotes a mail address: it is about one case only. Say the rule behind it.")
     for expected in args.get("expect", []):
         _assertion(expected)
@@ -214,8 +214,8 @@ def _drafted(work: loop.Work, noted: Sequence[journal.Step], given: feedbacks.Fe
             lessons.append(
                 playbooks.Lesson(
                     name=playbooks.slug(args["topic"]),
-                    topic=args["topic"][:120],
-                    body=args["body"].strip(),
+                    topic=" ".join(args["topic"].split())[:120],
+                    body=args["body"].replace("\r\n", "\n").strip(),
                     predicate=when,
                     authority="owner",
                     since=clock.now().isoformat(timespec="seconds"),

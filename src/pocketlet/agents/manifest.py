@@ -39,7 +39,7 @@ class Manifest:
 def parse(text: str, *, where: str = "agent.toml") -> Manifest:
     """Raises errors.BadAgent with the line and column, or the key, that is wrong."""
     try:
-        data = tomllib.loads(text)
+        data = tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:
         raise errors.BadAgent(f"{where} is not valid TOML: {error}.") from error
     for key in ("name", "job", "model"):

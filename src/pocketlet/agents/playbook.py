@@ -13,6 +13,7 @@ from pocketlet import errors
 from pocketlet.agents import manifest as manifests
 
 FRONT = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*\n?(.*)\Z", re.DOTALL)
+NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 AUTHORITIES = ("owner", "member", "outcome")
 
@@ -98,11 +99,15 @@ def front_matter(text: str, where: str) -> tuple[Mapping[str, object], str]:
 
 
 def spell_lesson(lesson: Lesson) -> str:
-    """The lesson as a file; JSON strings are YAML strings, so nothing needs escaping by hand."""
-    lines = ["---", f"topic: {json.dumps(lesson.topic, ensure_ascii=False)}"]
-    lines.append(f"when: {json.dumps(dict(sorted(lesson.predicate.items())), ensure_ascii=False)}")
-    lines += [f"authority: {lesson.authority}", f"since: {json.dumps(lesson.since)}", "---", lesson.body, ""]
+    """The lesson as a file."""
+    lines = ["---", f"topic: {_yaml(lesson.topic)}", f"when: {_yaml(dict(sorted(lesson.predicate.items())))}"]
+    lines += [f"authority: {lesson.authority}", f"since: {_yaml(lesson.since)}", "---", lesson.body, ""]
     return "\n".join(lines)
+
+
+def _yaml(value: object) -> str:
+    """JSON is YAML, but for a few characters that YAML reads as line ends or not at all."""
+    return NOT_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def parse_lesson(name: str, text: str, *, since: str) -> Lesson:

@@ -31,7 +31,7 @@ class Standing:
     """What the gate itself knows of the run: its label, and the addresses that are bound for it.
 
     Bound are the sender of the mail that triggered the run and the recipients the owner listed; nothing that the
-    model or a Reply-To header says binds an address.
+    model or a Reply-To header says binds an address. The addresses are in lower case.
     """
 
     label: str
@@ -48,17 +48,18 @@ def join(*labels: str) -> str:
 def on_mail(mail: Mail, standing: Standing) -> Decision:
     """The decision on one mail."""
     tainted = standing.label == "outside"
-    if tainted and mail.to not in standing.bound:
+    bound = mail.to.lower() in standing.bound
+    if tainted and not bound:
         why = f"{mail.to} is neither the sender of this task's mail nor one of the owner's `recipients`."
         return Decision("deny", "unbound-destination", why)
     named = {address.lower() for address in ADDRESS.findall(f"{mail.subject}\n{mail.body}")}
-    foreign = sorted(named - standing.bound - standing.own - {mail.to})
+    foreign = sorted(named - standing.bound - standing.own - {mail.to.lower()})
     if tainted and foreign:
         why = f"The text names {len(foreign)} address(es) of other people, {foreign[0]} among them."
         return Decision("deny", "foreign-address", why)
-    if standing.approvals.get("send_mail") == "allow" and mail.to in standing.bound:
+    if standing.approvals.get("send_mail") == "allow" and bound:
         return Decision("allow", "bound-destination", "The owner allows replies to whoever wrote.")
     why = "A mail can't be taken back."
-    if mail.to not in standing.bound:
+    if not bound:
         why += f" {mail.to} is not bound to this task."
     return Decision("ask", "send-mail-asks", why)

@@ -27,13 +27,12 @@ async def run(conn: pool.Conn, number: int) -> dict[str, Any]:
     record = document.pop("briefing")
     briefing = briefings.from_record(record) if record else None
     lessons = await (await conn.execute(Q["lessons"], {"ids": document["lessons"]})).fetchall()
-    timings = {step["seq"]: step for step in await progress(conn, number)}
-    steps = [step | _timing(timings[step["seq"]]) for step in _steps(await journal.read(conn, number), briefing)]
     money = await ledger.of_run(conn, number)
     return document | {
         "briefing": parts(briefing) if briefing else [],
         "lessons": lessons,
-        "steps": steps,
+        "steps": list(_steps(await journal.read(conn, number), briefing)),
+        "timings": [_timing(step) for step in await progress(conn, number)],
         "effects": await (await conn.execute(Q["effects"], {"run": number})).fetchall(),
         "approvals": await questions(conn, number),
         "feedback": await (await conn.execute(Q["feedback"], {"run": number})).fetchall(),
@@ -54,7 +53,8 @@ def parts(briefing: briefings.Briefing) -> list[dict[str, Any]]:
 
 
 def _timing(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in ("at", "seconds", "cost_usd")}
+    """Apart from the steps themselves, which are the same bytes each time that the same run is done."""
+    return {name: row[name] for name in ("seq", "at", "seconds", "cost_usd")}
 
 
 def _steps(steps: Sequence[journal.Step], briefing: briefings.Briefing | None) -> Iterator[dict[str, Any]]:

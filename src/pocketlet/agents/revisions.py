@@ -110,7 +110,7 @@ async def decide(conn: pool.Conn, agent: agents.Agent, n: int, verdict: str, **w
         )
     if row["current"] == n and verdict != "import":
         raise errors.Conflict(f"Revision {n} is the current one.")
-    if verdict in ("adopt", "discard") and row["state"] != "draft":
+    if (verdict == "discard" and row["state"] != "draft") or (verdict == "adopt" and row["state"] == "discarded"):
         raise errors.Conflict(f"Revision {n} is {row['state']}, not a draft.")
     values = {"agent": agent.id, "n": n, "verdict": verdict, "author": why.get("author", "owner")}
     values |= {"because": why.get("because", ""), "evidence": pool.jsonb(why.get("evidence", {}))}

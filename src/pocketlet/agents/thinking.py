@@ -46,7 +46,7 @@ class Thinker:
         Raises errors.OverBudget, errors.UnknownPrice, errors.NoModel, errors.BadModelReply, errors.LostRun.
         """
         endpoint = endpoints.resolve(briefing.model, self.lookup)
-        price = prices.price_of(endpoint, manifest.price)
+        price = _price(endpoint, manifest)
         request = briefing.request(state.turns)
         canonical = models.canonical(request, briefing.model)
         entry = ledger.Entry(
@@ -83,6 +83,16 @@ class Thinker:
                     raise
                 await self.pause(_wait(error, attempt))
         raise errors.NoModel  # not reached: the last attempt raises
+
+
+def _price(endpoint: endpoints.Endpoint, manifest: manifests.Manifest) -> prices.Price:
+    """agent.toml's price is for agent.toml's model; for another one it only helps out where no table knows it."""
+    if manifest.price is None or endpoint.model == manifest.model:
+        return prices.price_of(endpoint, manifest.price)
+    try:
+        return prices.price_of(endpoint, None)
+    except errors.UnknownPrice:
+        return prices.price_of(endpoint, manifest.price)
 
 
 def _worth_another_try(error: errors.PocketletError) -> bool:

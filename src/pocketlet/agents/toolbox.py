@@ -161,7 +161,7 @@ async def _act_on(context: Context, effect: effects.Effect) -> Outcome:
         case "captured" | "succeeded":
             said = f"sent to {effect.destination}"
         case "refused":
-            reason = f": {effect.because}" if effect.because else ""
+            reason = f": {effect.because.rstrip('.')}" if effect.because else ""
             said = f"refused by the owner{reason}. Nothing was sent."
         case "unknown":
             said = "it is not known whether the mail was sent; the owner does not want it sent again"

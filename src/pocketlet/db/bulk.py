@@ -17,6 +17,7 @@ Q = queries.load("bulk")
 
 async def run_script(conn: pool.Conn, text: str, *, where: str) -> None:
     """Runs SQL of the agent's folder, on a connection logged in as the agent. Raises errors.BadInput with the line."""
+    text = text.removeprefix("\ufeff")
     try:
         await conn.execute(text.encode())
     except psycopg.DatabaseError as error:

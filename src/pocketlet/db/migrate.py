@@ -1,11 +1,13 @@
 """Brings a database to the schema of this version: roles, hardening, then each migration in its own transaction."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 from importlib import resources
 from pathlib import Path
 
 import psycopg
+from psycopg import errors as pg
 from psycopg import sql
 
 from pocketlet import errors
@@ -33,23 +35,29 @@ def wanted() -> dict[str, str]:
 
 async def ready(database: pool.Database) -> bool:
     """Whether the database is as this version wants it. False also when there is nothing yet."""
+    return await _applied(database) == wanted()
+
+
+async def _applied(database: pool.Database) -> dict[str, str]:
+    """What is written down as applied; nothing if that can't be read: `prepare` finds out why, and says it."""
     try:
         async with database.login("pd_api") as conn:
             database.server_version = conn.info.server_version // 10000
             rows = await (await conn.execute(Q["applied"])).fetchall()
     except (errors.NoPostgres, psycopg.Error):
-        return False  # `prepare` finds out why, and says it
-    return {row["name"]: row["checksum"] for row in rows} == wanted()
+        return {}
+    return {row["name"]: row["checksum"] for row in rows}
 
 
 async def prepare(database: pool.Database) -> None:
     """Creates or upgrades. Raises errors.NoPostgres, errors.BadMigration; nothing is left half-done."""
+    _refuse_newer(await _applied(database))
     await _database(database)
     await _cluster(database)
     await _queue(database)
     for name, checksum in files().items():
         await _apply(database, name, checksum)
-    await _no_newer(database)
+    _refuse_newer(await _applied(database))
 
 
 async def _database(database: pool.Database) -> None:
@@ -63,7 +71,9 @@ async def _database(database: pool.Database) -> None:
         ):
             raise
     async with database.login(database.address.setup_user, database="postgres") as conn:
-        await conn.execute(queries.named(queries.text("cluster/create.sql"), database=name))
+        # Another process may make it at the same moment.
+        with contextlib.suppress(pg.DuplicateDatabase, pg.UniqueViolation):
+            await conn.execute(queries.named(queries.text("cluster/create.sql"), database=name))
 
 
 async def _cluster(database: pool.Database) -> None:
@@ -139,18 +149,21 @@ def _queue_folder() -> Path:
 
 
 def _queue_steps(have: str) -> list[str]:
-    newest = tuple(int(part) for part in have.split(".")[:3])
     names = sorted(path.name for path in (_queue_folder() / "migrations").glob("*.sql"))
-    later = [name for name in names if tuple(int(part) for part in name.split("_")[0].split(".")) > newest]
-    return [_queue_sql(f"migrations/{name}") for name in later]
+    return [_queue_sql(f"migrations/{name}") for name in names if _numbers(name.split("_")[0]) > _numbers(have)]
 
 
-async def _no_newer(database: pool.Database) -> None:
-    async with database.login("pd_api") as conn:
-        applied = {row["name"] for row in await (await conn.execute(Q["applied"])).fetchall()}
-    if unknown := applied - set(wanted()):
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3])
+
+
+def _refuse_newer(applied: dict[str, str]) -> None:
+    unknown = sorted(applied.keys() - wanted().keys())
+    if _numbers(applied.get(QUEUE, "0")) > _numbers(wanted()[QUEUE]):
+        unknown.append(f"procrastinate {applied[QUEUE]}")
+    if unknown:
         raise errors.BadMigration(
-            f"This database was made by a newer version of Pocketlet ({', '.join(sorted(unknown))}).",
+            f"This database was made by a newer version of Pocketlet ({', '.join(unknown)}).",
             hint="Upgrade Pocketlet; nothing was changed.",
         )
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 import psycopg_pool
@@ -17,6 +18,8 @@ from pocketlet import errors
 
 Conn = AsyncConnection[rows.DictRow]
 
+#: What Postgres answers when it is not one of Pocketlet's own errors.
+DatabaseError = psycopg.Error
 FLOOR = 15
 NUL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 CONNECT_SECONDS = 10
@@ -52,6 +55,11 @@ def canonical(value: object) -> str:
 
 
 set_json_dumps(canonical)
+
+
+def in_order(value: object) -> Any:
+    """`value` after a way through JSON, its keys sorted: jsonb has an order of its own, which is not the one given."""
+    return json.loads(canonical(value))
 
 
 @contextmanager

@@ -72,7 +72,9 @@ async def query(
             await conn.rollback()  # never COMMIT: a notification of a function that was called would leave
             return rows
         except psycopg.DatabaseError as error:
-            raise errors.GateRefusal(_explain(error, limits), hint=HINT) from error
+            # 53…: resources, 57014: time. Only then does asking for less help.
+            greedy = (error.sqlstate or "").startswith(("53", "57"))
+            raise errors.GateRefusal(_explain(error, limits), hint=HINT if greedy else "") from error
 
 
 async def _read(conn: pool.Conn, statement: bytes, params: Mapping[str, object] | None, limits: Limits) -> Rows:

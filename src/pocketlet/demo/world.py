@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import mailbox
-import os
 import subprocess
 import sys
 from collections.abc import Generator, Mapping
@@ -76,10 +75,12 @@ def made(home: Path, sent: Path, *, own_model: bool) -> Generator[World]:
     world = World(None, "", sent, home)
     try:
         if not own_model:
-            standin = _spawn([sys.executable, "-m", "pocketlet.demo.standin"], os.environ)
+            standin = _spawn([sys.executable, "-m", "pocketlet.demo.standin"], settings.provider_environment())
             running.append(standin)
             world.model_url = _first_line(standin, "the stand-in model").split()[-1]
-        sink = _spawn([sys.executable, "-m", "pocketlet.demo.sink", "--maildir", str(sent)], os.environ)
+        sink = _spawn(
+            [sys.executable, "-m", "pocketlet.demo.sink", "--maildir", str(sent)], settings.provider_environment()
+        )
         running.append(sink)
         world.smtp_url = _first_line(sink, "the mail sink").split()[-1]
         world.look_after()

@@ -2,8 +2,6 @@
 
 import re
 
-from psycopg import errors as pg
-
 from pocketlet import errors
 from pocketlet.db import migrate, pool, queries
 
@@ -46,10 +44,9 @@ async def install(database: pool.Database, name: str) -> None:
             await conn.execute(queries.named(queries.text("agent/roles.sql"), **names))
         for role in (name, reader(name)):
             await migrate.set_password(database, conn, role)
-        try:
-            await conn.execute(queries.named(queries.text("agent/install.sql"), **names))
-        except pg.DuplicateSchema as error:
-            raise errors.Conflict(f"This database has a schema {name!r} already.") from error
+        if await (await conn.execute(Q["schema"], {"name": name})).fetchone():
+            raise errors.Conflict(f"This database has a schema {name!r} already.")
+        await conn.execute(queries.named(queries.text("agent/install.sql"), **names))
         await apply_settings(database, conn, name)
         await _borrow(conn, names)
         await conn.execute(queries.named(queries.text("agent/defaults.sql"), **names))

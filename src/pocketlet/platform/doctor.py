@@ -53,7 +53,9 @@ async def examine(config: settings.Settings) -> list[Check]:
         async with database.opened(config) as opened:
             checks += await _inside(opened, config)
     except errors.PocketletError as error:
-        checks.append(Check("postgres", "red", str(error), error.hint))
+        hint = "" if error.hint == errors.NoPostgres.default_hint else error.hint
+        advice = hint or "Check that it runs, and POCKETLET_DATABASE_URL."
+        checks.append(Check("postgres", "red", str(error), advice))
     return checks
 
 

@@ -93,14 +93,14 @@ async def _keep_alive(
         try:
             async with database.api() as conn:
                 await conn.execute(Q["heartbeat"], {"id": worker, "queue_worker": hands.worker_id})
-            await rescue(database, hands.app)
+            await rescue(database)
         except errors.NoPostgres as error:
             log.warning("%s", error)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), RESCUE_EVERY)
 
 
-async def rescue(database: pool.Database, app: procrastinate.App | None = None) -> int:
+async def rescue(database: pool.Database) -> int:
     """Brings back the jobs of workers that are gone; how many. A dead process of this machine is seen at once."""
     async with database.api() as conn:
         found = await (await conn.execute(Q["same_host"], {"host": os.uname().nodename})).fetchall()
@@ -108,12 +108,7 @@ async def rescue(database: pool.Database, app: procrastinate.App | None = None) 
         given_up = await (await conn.execute(Q["bury"], {"gone": gone, "dead_after": DEAD_AFTER})).fetchall()
         runs = [row["run"] for row in given_up]
         row = await (await conn.execute(Q["bring_back"], {"runs": runs})).fetchone()
-    brought = row["count"] if row else 0
-    if app is not None:
-        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER):
-            await app.job_manager.retry_job(job)
-            brought += 1
-    return brought
+    return row["count"] if row else 0
 
 
 def _runs(pid: int) -> bool:

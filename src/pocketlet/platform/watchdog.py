@@ -8,8 +8,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-import psycopg
-
 from pocketlet import errors
 from pocketlet.db import pool, queries
 from pocketlet.platform import apps
@@ -45,7 +43,7 @@ async def watch(database: pool.Database, every: float = 0.5) -> None:
                 while True:
                     await _round(database, conn, Limits())
                     await asyncio.sleep(every)
-        except (errors.NoPostgres, psycopg.Error) as error:
+        except (errors.NoPostgres, pool.DatabaseError) as error:
             log.warning("A round of the watchdog failed: %s", pool.first_line(error))
         await asyncio.sleep(every)
 

@@ -81,9 +81,9 @@ def _send(request: prompt.Request, task: prompt.Report, text: str) -> answer.Ans
 def _finish_sent(request: prompt.Request, sent: str) -> answer.Answer:
     call = next(call for call in reversed(request.calls) if call.name == "send_mail" and call.result is not None)
     what = f"“{call.arguments.get('subject')}” to {call.arguments.get('to')}"
-    if sent.startswith(("blocked:", "refused:")):
+    if sent.startswith(("blocked", "refused")):
         return _finish("blocked", f"Did not send {what}: {sent[:200]}")
-    if sent.startswith("error:"):
+    if not sent.startswith("sent"):
         return _finish("needs_person", f"Could not send {what}: {sent[:200]}")
     queries = sum(call.name == "sql" for call in request.calls)
     return _finish("done", f"Sent {what} after {queries} queries.")

@@ -248,7 +248,7 @@ CREATE TABLE pocketlet.assertion (
   revision int
 );
 COMMENT ON TABLE pocketlet.assertion IS 'What a trial of a case must show; compiled from feedback, judged without a model.';
-COMMENT ON COLUMN pocketlet.assertion.revision IS 'The draft it came with: counts for that draft, and for all once it is adopted.';
+COMMENT ON COLUMN pocketlet.assertion.revision IS 'The draft it came with: counts for that draft and for what descends from it.';
 
 CREATE TABLE pocketlet.trial (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -2,6 +2,10 @@
 -- A role and the comment that says whose it is
 SELECT pg_catalog.shobj_description(oid, 'pg_authid') AS comment FROM pg_catalog.pg_roles WHERE rolname = %(role)s;
 
+-- schema --
+-- Whether the name is taken by a schema
+SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %(name)s;
+
 -- may_limit --
 -- Whether this login may cap temporary files of a role
 SELECT pg_catalog.has_parameter_privilege('temp_file_limit', 'SET') AS may;

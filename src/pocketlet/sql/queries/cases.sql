@@ -12,10 +12,15 @@ INSERT INTO pocketlet.assertion (case_id, feedback_id, kind, expected, revision)
 VALUES (%(case)s, %(feedback)s, %(kind)s, %(expected)s, %(revision)s);
 
 -- assertions --
--- Those of the case itself, of adopted revisions, and of this draft
-SELECT s.kind, s.expected FROM pocketlet.assertion s JOIN pocketlet.cases c ON c.id = s.case_id
- WHERE s.case_id = %(case)s AND (s.revision IS NULL OR s.revision = %(revision)s OR EXISTS (
-         SELECT FROM pocketlet.decision d WHERE d.agent_id = c.agent_id AND d.revision = s.revision AND d.verdict = 'adopt'))
+-- Those of the case itself, and those that this revision or one that it descends from came with
+WITH RECURSIVE line AS (
+  SELECT r.agent_id, r.n, r.parent FROM pocketlet.revision r JOIN pocketlet.cases c ON c.agent_id = r.agent_id
+   WHERE c.id = %(case)s AND r.n = %(revision)s
+  UNION ALL
+  SELECT r.agent_id, r.n, r.parent FROM pocketlet.revision r JOIN line ON r.agent_id = line.agent_id AND r.n = line.parent
+)
+SELECT s.kind, s.expected FROM pocketlet.assertion s
+ WHERE s.case_id = %(case)s AND (s.revision IS NULL OR s.revision IN (SELECT n FROM line))
  ORDER BY s.id;
 
 -- mails --

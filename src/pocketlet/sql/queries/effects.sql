@@ -45,8 +45,9 @@ SELECT a.id AS approval, a.question, a.why, a.created_at, e.id AS effect, e.kind
 -- question --
 -- Locked, for the answer
 SELECT a.state, a.question, a.request_hash, e.request_hash AS effect_hash, e.id AS effect, e.run_id AS run, e.destination AS to,
-       g.name AS agent
+       g.name AS agent, r.state AS run_state
   FROM pocketlet.approval a JOIN pocketlet.effect e ON e.id = a.effect_id JOIN pocketlet.agent g ON g.id = e.agent_id
+  JOIN pocketlet.run r ON r.id = e.run_id
  WHERE a.id = %(id)s FOR UPDATE OF a, e;
 
 -- answer --

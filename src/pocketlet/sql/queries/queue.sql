@@ -26,8 +26,10 @@ WITH buried AS (
    WHERE id = ANY (%(gone)s) OR heartbeat < pocketlet.now() - make_interval(secs => %(dead_after)s)
   RETURNING queue_worker
 )
-DELETE FROM queue.procrastinate_jobs j USING buried
- WHERE j.status = 'doing' AND j.worker_id = buried.queue_worker
+DELETE FROM queue.procrastinate_jobs j
+ WHERE j.status = 'doing' AND (j.worker_id IN (SELECT queue_worker FROM buried) OR NOT EXISTS (
+         SELECT FROM queue.procrastinate_workers w
+          WHERE w.id = j.worker_id AND w.last_heartbeat > pg_catalog.now() - make_interval(secs => %(dead_after)s)))
 RETURNING (j.args->>'run')::bigint AS run;
 
 -- bring_back --

@@ -81,4 +81,4 @@ WITH version AS (
 )
 INSERT INTO {schema}.results (run, outcome, entity, subject, summary, integrity, author, origin_run, v_from)
 SELECT %(run)s, %(outcome)s, %(entity)s, %(subject)s, %(summary)s, %(label)s, 'run', %(run)s, memory_version FROM version
-ON CONFLICT (run) DO NOTHING;
+ON CONFLICT (run) WHERE v_from > 0 DO NOTHING;

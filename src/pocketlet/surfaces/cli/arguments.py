@@ -4,10 +4,16 @@ from collections.abc import Callable
 
 import click
 
-#: What Postgres counts runs and approvals with ends here.
-NUMBER = click.IntRange(1, 2**63 - 1)
-REVISION = click.IntRange(1, 2**31 - 1)
 
-type_of_command = Callable[..., None]
-run: Callable[[type_of_command], type_of_command] = click.argument("run", type=NUMBER)
-approval: Callable[[type_of_command], type_of_command] = click.argument("approval", metavar="ID", type=NUMBER)
+class Number(click.IntRange):
+    """A whole number from 1 to the last one that Postgres' type has."""
+
+    name = "number"
+
+
+NUMBER = Number(1, 2**63 - 1)
+REVISION = Number(1, 2**31 - 1)
+
+Command = Callable[..., None]
+run: Callable[[Command], Command] = click.argument("run", type=NUMBER)
+approval: Callable[[Command], Command] = click.argument("approval", metavar="ID", type=NUMBER)

@@ -11,7 +11,7 @@ def command() -> None:
     """Holds the demos."""
 
 
-@command.command(help="A shop's mailbox: drafts from SQL, asks, is corrected, and learns. About 20 seconds.")
+@command.command(help="A shop's mailbox: drafts from SQL, asks, is corrected, and learns. About 10 seconds.")
 @click.option("--seed", default=1, show_default=True, help="Makes another shop.")
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON document with the facts; exit 1 if a step did not happen."

@@ -87,10 +87,11 @@ def _briefing(run: dict[str, Any]) -> None:
 
 def _steps(run: dict[str, Any]) -> None:
     _title(f"Steps: {len(run['steps'])}")
-    for step in run["steps"]:
+    for step, timing in zip(run["steps"], run["timings"], strict=True):
         output.line()
-        cost = f", {output.money(step['cost_usd'])}" if step["kind"] == "model" else ""
-        output.line(f"{step['seq']}. {step['tool'] or 'model'} ({step['seconds']:.2f} s{cost}, label {step['label']})")
+        cost = f", {output.money(timing['cost_usd'])}" if step["kind"] == "model" else ""
+        took = f"{timing['seconds']:.2f} s{cost}, label {step['label']}"
+        output.line(f"{step['seq']}. {step['tool'] or 'model'} ({took})")
         if step["kind"] == "model":
             _model_step(step)
         else:

@@ -86,9 +86,11 @@ async def told_under_fire(home: Path, seed: int, kills: int, monkeypatch: pytest
 
 
 GAPS = b"""
-SELECT (SELECT count(*) FROM (SELECT run_id, max(seq) - count(*) AS gap FROM pocketlet.step GROUP BY run_id) g WHERE gap <> 0) AS gaps,
+SELECT (SELECT count(*) FROM (SELECT run_id, max(seq) - count(*) AS gap FROM pocketlet.step GROUP BY run_id) g
+         WHERE gap <> 0) AS gaps,
        (SELECT count(*) FROM pocketlet.budget b
-         WHERE b.spent <> (SELECT coalesce(sum(l.cost), 0) FROM pocketlet.ledger l WHERE b.scope = ANY (l.scopes))) AS unsettled_budget
+         WHERE b.spent <> (SELECT coalesce(sum(l.cost), 0) FROM pocketlet.ledger l WHERE b.scope = ANY (l.scopes))
+       ) AS unsettled_budget
 """
 
 

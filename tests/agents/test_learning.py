@@ -1,0 +1,269 @@
+"""From the owner's word to a rule: drafted, tried on the cases that it touches, adopted, and taken back."""
+
+import psycopg
+import pytest
+from scripted_model import Fault, Reply, calls, finishes, mails
+from workshop import CUSTOMER, Workshop, mail
+
+from pocketlet import errors
+from pocketlet.agents import feedback, revisions
+
+POLICY = "Never promise a delivery date; offer 10 % if it is more than 7 days late."
+LATE = {"intent": "late_order"}
+
+
+async def answered(shop: Workshop, body: str = "It is on its way.") -> int:
+    """A run on a late order that wants to send `body`."""
+    shop.says(mails(CUSTOMER, body), finishes())
+    return await shop.run(mail())
+
+
+def drafting(check: tuple[str, str] = ("contains", "sorry"), **more: object) -> tuple[Reply, ...]:
+    """A manager that drafts one lesson."""
+    kind, text = check
+    lesson = {"topic": "Late orders", "body": "Say sorry.", "when": LATE, "expect": [{"kind": kind, "text": text}]}
+    return (calls(("draft_lesson", lesson | more)), finishes("Late orders get an excuse.", "drafted"))
+
+
+async def drafted(shop: Workshop, run: int, *replies: Reply) -> tuple[int, int]:
+    """Feedback on the run that becomes a draft: the feedback's number and the draft's."""
+    shop.says(*(replies or drafting()), manager=True)
+    number, manager = await shop.feedback(run, "change", "Say sorry.")
+    async with shop.database.api() as conn:
+        draft = await feedback.draft_of(conn, manager or 0)
+    assert draft, await shop.ending(manager or 0)
+    return number, draft
+
+
+async def test_a_good_word_keeps_the_run_as_a_case(shop: Workshop) -> None:
+    run = await answered(shop)
+    number, manager = await shop.feedback(run, "right")
+    assert manager is None
+    assert await shop.outcome(number) == "kept as a case; nothing to change"
+    again, _ = await shop.feedback(run, "right", "Still good.")
+    assert again != number
+    assert len(await shop.rows("SELECT FROM pocketlet.cases WHERE run_id = %s", run)) == 1
+
+
+async def test_feedback_that_says_nothing_or_comes_too_early_is_sent_back(shop: Workshop) -> None:
+    run = await answered(shop)
+    early = await shop.create(b"Later.")
+    shop.says(*drafting(), manager=True)
+    _, manager = await shop.feedback(run, "wrong", "Bad.")
+    for number, verdict, comment, error in (
+        (run, "change", " ", errors.BadInput),
+        (run, "wrong", "", errors.BadInput),
+        (run, "change", "x" * 4001, errors.BadInput),
+        (early, "right", "", errors.Conflict),
+        (manager, "right", "", errors.Conflict),
+        (10**9, "right", "", errors.NotFound),
+    ):
+        with pytest.raises(error):
+            await shop.feedback(number or 0, verdict, comment)
+
+
+async def test_a_lesson_is_drafted_with_its_facts_and_its_checks(shop: Workshop) -> None:
+    run = await answered(shop)
+    number, draft = await drafted(shop, run)
+    assert await shop.outcome(number) == f"drafted as revision {draft}"
+    (lesson,) = (await shop.playbook(draft)).lessons
+    assert (lesson.topic, lesson.body, lesson.predicate) == ("Late orders", "Say sorry.", LATE)
+    assert (lesson.authority, lesson.feedback, lesson.name) == ("owner", number, "late-orders")
+    assert shop.agent.current == 1
+    query = "SELECT kind, expected, revision FROM pocketlet.assertion a JOIN pocketlet.cases c ON c.id = a.case_id"
+    assert await shop.rows(f"{query} WHERE c.run_id = %s ORDER BY a.id", run) == [
+        {"kind": "effect", "expected": {"to": CUSTOMER}, "revision": None},
+        {"kind": "contains", "expected": {"text": "sorry"}, "revision": draft},
+    ]
+    diff = revisions.diff(await shop.playbook(1), await shop.playbook(draft))
+    assert "+++ after/lessons/late-orders.md" in diff
+    assert "+Say sorry." in diff
+
+
+async def test_an_edited_draft_is_shown_to_the_manager_as_a_change(shop: Workshop) -> None:
+    run = await answered(shop, "It is on its way.")
+    shop.says(finishes("Nothing to learn.", "no_change"), manager=True)
+    number, _ = await shop.feedback(run, "change", "", "It is on its way.\nSorry about that.")
+    said = shop.model.requests[f"{shop.name}#manager"][0]["messages"][-1]["content"]
+    assert "+Sorry about that." in said
+    assert "<outside>" in said
+    assert await shop.outcome(number) == "no change: Nothing to learn."
+
+
+SENT_BACK = [
+    ({"body": "Write to ann@customer.example."}, "quotes a mail address"),
+    ({"topic": "ann@customer.example"}, "quotes a mail address"),
+    ({"when": {"mood": "bad"}}, "mood is not a fact; there are trigger, intent"),
+    ({"when": {"intent": "rage"}}, "intent is never 'rage'; it is one of late_order, other"),
+    ({"body": "x" * 401}, "1 to 400 characters"),
+    ({"body": " "}, "1 to 400 characters"),
+    ({"expect": [{"kind": "model says"}]}, "`expect` holds"),
+    ({"expect": ["sorry"]}, "`expect` holds"),
+]
+
+
+@pytest.mark.parametrize(("more", "said"), SENT_BACK, ids=[said[:25] for _, said in SENT_BACK])
+async def test_a_lesson_that_can_not_stand_is_sent_back(shop: Workshop, more: dict[str, object], said: str) -> None:
+    run = await answered(shop)
+    shop.says(*drafting(**more), manager=True)
+    number, manager = await shop.feedback(run, "change", "Say sorry.")
+    assert said in ((await shop.steps(manager or 0))[1].error or "")
+    assert (await shop.outcome(number) or "").startswith("no change: ")
+
+
+VERDICTS = [
+    ("fixed", ("contains", "sorry"), mails(CUSTOMER, "So  SORRY.")),
+    ("still-wrong", ("contains", "sorry"), mails(CUSTOMER, "No.")),
+    ("same", ("contains", "way"), mails(CUSTOMER, "On its way, too.")),
+    ("worse", ("contains", "way"), mails(CUSTOMER, "No.")),
+    ("fixed", ("absent", "way"), mails(CUSTOMER, "Sorry.")),
+    ("worse", ("absent", "never"), mails(CUSTOMER, "It never comes.")),
+    ("worse", ("contains", "way"), mails("eve@evil.example", "On its way.")),
+]
+
+
+@pytest.mark.parametrize(("verdict", "expect", "reply"), VERDICTS)
+async def test_the_verdict_of_a_trial(shop: Workshop, verdict: str, expect: tuple[str, str], reply: Reply) -> None:
+    run = await answered(shop, "It is on its way.")
+    _, draft = await drafted(shop, run, *drafting(expect))
+    shop.says(reply, finishes())
+    assert await shop.verdicts(draft) == {run: verdict}
+    assert shop.mail.connections == 0
+    states = "SELECT e.state FROM pocketlet.effect e JOIN pocketlet.run r ON r.id = e.run_id WHERE r.kind = 'trial' AND r.agent_id = %s"
+    assert {row["state"] for row in await shop.rows(states, shop.agent.id)} <= {"captured", "blocked"}
+    async with shop.database.login(shop.name) as conn:
+        assert await (await conn.execute("SELECT FROM results")).fetchall() == []
+
+
+async def test_a_trial_that_could_not_run_says_nothing(shop: Workshop) -> None:
+    run = await answered(shop)
+    _, draft = await drafted(shop, run)
+    shop.model.faults[shop.name] += [Fault(401)]
+    assert await shop.verdicts(draft) == {run: "unknown"}
+
+
+async def test_only_cases_whose_briefing_changes_are_tried(shop: Workshop) -> None:
+    late = await answered(shop)
+    shop.says(mails(CUSTOMER, "Yes, we have tea."), finishes())
+    other = await shop.run(mail("Do you have tea?", number=2))
+    await shop.feedback(other, "right")
+    _, draft = await drafted(shop, late)
+    shop.says(mails(CUSTOMER, "Sorry."), finishes())
+    before = len(shop.model.requests[shop.name])
+    assert await shop.verdicts(draft) == {late: "fixed", other: "unchanged"}
+    assert len(shop.model.requests[shop.name]) == before + 2
+    row = await shop.row(
+        "SELECT t.run_id, t.evidence FROM pocketlet.trial t JOIN pocketlet.cases c ON c.id = t.case_id WHERE c.run_id = %s",
+        other,
+    )
+    assert row["run_id"] is None
+    assert row["evidence"]["briefing_before"] == row["evidence"]["briefing_after"]
+
+
+async def test_adopt_discard_and_rollback(shop: Workshop) -> None:
+    run = await answered(shop)
+    _, first = await drafted(shop, run)
+    _, second = await drafted(shop, run)
+    before = await shop.briefing_hash(mail())
+    await shop.decide(second, "discard")
+    assert await shop.briefing_hash(mail()) == before
+    for verdict in ("adopt", "discard"):
+        with pytest.raises(errors.Conflict):
+            await shop.decide(second, verdict)
+
+    await shop.decide(first, "adopt")
+    after = await shop.briefing_hash(mail())
+    assert after != before
+    with pytest.raises(errors.Conflict):
+        await shop.decide(first, "adopt")
+    async with shop.database.api() as conn:
+        assert await revisions.before(conn, shop.agent) == 1
+    await shop.decide(1, "rollback")
+    assert await shop.briefing_hash(mail()) == before
+    await shop.decide(first, "rollback")
+    assert await shop.briefing_hash(mail()) == after
+    with pytest.raises(errors.NotFound):
+        await shop.decide(99, "adopt")
+    query = "SELECT revision, verdict FROM pocketlet.decision WHERE agent_id = %s ORDER BY id"
+    assert [(row["revision"], row["verdict"]) for row in await shop.rows(query, shop.agent.id)] == [
+        (1, "import"),
+        (second, "discard"),
+        (first, "adopt"),
+        (1, "rollback"),
+        (first, "rollback"),
+    ]
+
+
+async def test_a_manager_that_fails_is_tried_again_and_drafts_once(shop: Workshop) -> None:
+    run = await answered(shop)
+    shop.says(*drafting(), manager=True)
+    shop.model.faults[f"{shop.name}#manager"] += [None, *[Fault(500)] * 4]
+    number, manager = await shop.feedback(run, "change", "Say sorry.")
+    assert await shop.outcome(number) is None
+    assert (await shop.ending(manager or 0))["state"] == "failed"
+    assert await shop.retry(manager or 0) == "done"
+    assert await shop.outcome(number) == "drafted as revision 2"
+    assert len(await shop.rows("SELECT FROM pocketlet.revision WHERE agent_id = %s", shop.agent.id)) == 2
+
+
+@pytest.mark.parametrize("table", ["revision", "lesson", "step", "decision", "assertion"])
+async def test_what_is_written_once_can_not_be_changed(shop: Workshop, table: str) -> None:
+    run = await answered(shop)
+    await drafted(shop, run)
+    column = {"step": "run_id", "assertion": "case_id"}.get(table, "agent_id")
+    for statement in (f"UPDATE pocketlet.{table} SET {column} = {column}", f"DELETE FROM pocketlet.{table}"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await shop.change(statement)
+        for role in (shop.name, f"{shop.name}_ro"):
+            async with shop.database.login(role) as conn:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    await conn.execute(statement.encode())
+
+
+async def test_the_story_of_the_demo(crm) -> None:
+    shop, story = crm
+    first = await shop.run(story.known)
+    assert "It will be with you by" in (await shop.effect(first))["request"]["body"]
+    assert await shop.answer(first) == "done"
+    kept = await shop.run(story.new)
+    assert await shop.answer(kept) == "done"
+    await shop.feedback(kept, "right")
+    before = await shop.briefing_hash(story.second)
+
+    number, manager = await shop.feedback(first, "change", POLICY)
+    assert await shop.outcome(number) == "drafted as revision 2", await shop.ending(manager)
+    assert await shop.verdicts(2) == {first: "fixed", kept: "unchanged"}
+    await shop.decide(2, "adopt")
+    second = await shop.run(story.second)
+    body = (await shop.effect(second))["request"]["body"]
+    assert "It will be with you by" not in body
+    assert "10 % off" in body
+    assert await shop.answer(second) == "done"
+    assert len(shop.mail.taken()) == 3
+
+    # The rule is in the lesson and nowhere else.
+    await shop.decide(1, "rollback")
+    assert await shop.briefing_hash(story.second) == before
+    third = await shop.run(story.second)
+    assert "It will be with you by" in (await shop.effect(third))["request"]["body"]
+
+    hostile = await shop.run(story.hostile)
+    assert (await shop.ending(hostile))["state"] == "done"
+    assert {
+        row["state"] for row in await shop.rows("SELECT state FROM pocketlet.effect WHERE run_id = %s", hostile)
+    } <= {"blocked"}
+    assert len(shop.mail.taken()) == 3
+
+
+async def test_the_same_input_twice_gives_the_same_bytes(crm) -> None:
+    shop, story = crm
+    numbers = [await shop.run(story.known) for _ in range(2)]
+    for number in numbers:
+        assert await shop.answer(number) == "done"
+    first, second = [await shop.steps(number) for number in numbers]
+    assert [(step.seq, step.kind, step.tool, step.request, step.response, step.meta) for step in first] == [
+        (step.seq, step.kind, step.tool, step.request, step.response, step.meta) for step in second
+    ]
+    hashes = {(await shop.ending(number))["briefing_hash"] for number in numbers}
+    assert len(hashes) == 1
+    assert hashes == {first[0].request["hash"]}

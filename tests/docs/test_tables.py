@@ -1,0 +1,45 @@
+"""The tables of threats and promises name tests that exist, or say what is missing; the glossary has each word once."""
+
+import ast
+from functools import cache
+
+import pages
+import pytest
+
+WORDS = {
+    *("agent", "manager", "run", "step", "briefing", "playbook", "revision", "lesson", "memory", "result", "feedback"),
+    *("case", "trial", "gate", "effect", "approval", "trigger", "slot", "connection", "skill", "ledger", "app"),
+    *("collection", "hook"),
+}
+THREATS = pages.rows("concepts/security.md", r"T\d+")
+PROMISES = pages.rows("concepts/reliability.md", r"R\d+")
+
+
+@cache
+def names_of(path: str) -> set[str]:
+    """The tests of a file."""
+    tree = ast.parse((pages.ROOT / path).read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return {function.name for function in functions if function.name.startswith("test_")}
+
+
+def test_no_row_is_missing() -> None:
+    assert [row[0] for row in THREATS] == [f"T{number}" for number in range(1, 37)]
+    assert [row[0] for row in PROMISES] == [f"R{number}" for number in range(1, 33)]
+
+
+@pytest.mark.parametrize("row", [*THREATS, *PROMISES], ids=lambda row: row[0])
+def test_each_row_names_tests_that_exist_or_says_not_yet(row: list[str]) -> None:
+    status = row[-1]
+    references = pages.REFERENCE.findall(status)
+    assert len(row) == 4
+    assert references or status.startswith("not yet: ")
+    assert status.count("`tests/") == len(references), "written as `tests/folder/file.py::name`"
+    for path, name in references:
+        assert (pages.ROOT / path).is_file(), path
+        assert name in names_of(path), f"{path} has no {name}"
+
+
+def test_the_glossary_has_each_word_once_in_order() -> None:
+    found = [row[0].strip("*") for row in pages.rows("glossary.md", r"\*\*\w+\*\*")]
+    assert found == sorted(WORDS)
