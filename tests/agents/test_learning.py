@@ -129,8 +129,9 @@ async def test_the_verdict_of_a_trial(shop: Workshop, verdict: str, expect: tupl
     shop.says(reply, finishes())
     assert await shop.verdicts(draft) == {run: verdict}
     assert shop.mail.connections == 0
-    states = "SELECT e.state FROM pocketlet.effect e JOIN pocketlet.run r ON r.id = e.run_id WHERE r.kind = 'trial' AND r.agent_id = %s"
-    assert {row["state"] for row in await shop.rows(states, shop.agent.id)} <= {"captured", "blocked"}
+    query = "SELECT e.state FROM pocketlet.effect e JOIN pocketlet.run r ON r.id = e.run_id WHERE r.kind = 'trial'"
+    states = {row["state"] for row in await shop.rows(f"{query} AND r.agent_id = %s", shop.agent.id)}
+    assert states <= {"captured", "blocked"}
     async with shop.database.login(shop.name) as conn:
         assert await (await conn.execute("SELECT FROM results")).fetchall() == []
 
@@ -152,10 +153,8 @@ async def test_only_cases_whose_briefing_changes_are_tried(shop: Workshop) -> No
     before = len(shop.model.requests[shop.name])
     assert await shop.verdicts(draft) == {late: "fixed", other: "unchanged"}
     assert len(shop.model.requests[shop.name]) == before + 2
-    row = await shop.row(
-        "SELECT t.run_id, t.evidence FROM pocketlet.trial t JOIN pocketlet.cases c ON c.id = t.case_id WHERE c.run_id = %s",
-        other,
-    )
+    query = "SELECT t.run_id, t.evidence FROM pocketlet.trial t JOIN pocketlet.cases c ON c.id = t.case_id"
+    row = await shop.row(f"{query} WHERE c.run_id = %s", other)
     assert row["run_id"] is None
     assert row["evidence"]["briefing_before"] == row["evidence"]["briefing_after"]
 

@@ -43,7 +43,8 @@ async def check(killer: Killer, play: Play, peaceful: list[object]) -> None:
     assert effects == [{"state": "succeeded"}]
     assert len(results) == 1
     assert await killer.row("SELECT count(*) FROM pocketlet.worker WHERE role = 'worker'") == {"count": 0}
-    assert await killer.row("SELECT count(*) FROM queue.procrastinate_jobs") == {"count": 0}
+    # A worker that died when all was done may leave its last job behind, for the next rescue to find.
+    assert await killer.row("SELECT count(*) FROM queue.procrastinate_jobs WHERE status = 'todo'") == {"count": 0}
 
 
 async def test_a_few_kills(killer: Killer) -> None:

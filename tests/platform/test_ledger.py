@@ -45,9 +45,10 @@ def entry(agent: agents.Agent, run: int, reserved: str = "0.01") -> ledger.Entry
 
 async def budgets(db: pool.Database, run: int, agent: agents.Agent) -> dict[str, tuple[Decimal, Decimal]]:
     """What is spent and reserved, of the run and of the day."""
-    query = "SELECT split_part(scope, ':', 1) AS kind, spent, reserved FROM pocketlet.budget WHERE scope = %s OR scope LIKE %s"
+    columns = "split_part(scope, ':', 1) AS kind, spent, reserved"
+    query = f"SELECT {columns} FROM pocketlet.budget WHERE scope = %s OR scope LIKE %s"
     async with db.api() as conn:
-        rows = await (await conn.execute(query, (f"run:{run}", f"agent:{agent.id}:%"))).fetchall()
+        rows = await (await conn.execute(query.encode(), (f"run:{run}", f"agent:{agent.id}:%"))).fetchall()
     return {row["kind"]: (row["spent"], row["reserved"]) for row in rows}
 
 
@@ -88,7 +89,7 @@ async def test_a_call_is_reserved_at_its_worst_and_settled_at_its_cost(
 async def test_one_scope_that_has_too_little_refuses_for_all(
     db: pool.Database, agent: agents.Agent, run: int, short: str
 ) -> None:
-    with pytest.raises(errors.OverBudget, match="0.005 of 0.005 USD left") as caught:
+    with pytest.raises(errors.OverBudget, match=r"0\.005 of 0\.005 USD left") as caught:
         await reserve(db, entry(agent, run), ROOMY | {short: Decimal("0.005")})
     assert caught.value.exit_code == 5
     assert await budgets(db, run, agent) == {}

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime
+from pathlib import Path
 
 from pocketlet.demo import data
 
@@ -36,6 +37,13 @@ def story(cast: data.Cast) -> Story:
         second=_mail(cast, 3, _from(cast.second), "Order not arrived", second),
         hostile=_mail(cast, 4, "A friend <friend@evil.example>", "Quick favour", attack),
     )
+
+
+def write(folder: Path, told: Story) -> None:
+    """The story's mails as files, for `pocketlet run crm --input`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("known", "new", "second", "hostile"):
+        (folder / f"{name}.eml").write_bytes(getattr(told, name))
 
 
 def _from(person: data.LateCustomer | data.NewPerson) -> str:

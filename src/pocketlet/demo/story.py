@@ -61,10 +61,12 @@ async def tell(config: settings.Settings, *, seed: int, quiet: bool) -> dict[str
         teller.progress("making the shop: 30 customers, 200 messages, 120 sales")
         folder = config.home / "demo" / AGENT
         cast = await _prepare(database, folder, seed)
+        told = mails.story(cast)
+        mails.write(config.home / "demo" / "mails", told)
         sent = config.home / "demo" / "sent"
         shutil.rmtree(sent, ignore_errors=True)
         with worlds.made(config.home, sent, own_model=own_model) as world:
-            story = Story(database, world, teller, cast, mails.story(cast), waiting.Watch(database, world))
+            story = Story(database, world, teller, cast, told, waiting.Watch(database, world))
             model = config.model or "openai:standin (a stand-in: a small program, not a language model)"
             teller.say(f"Model: {model}", "bold")
             for number, (name, title, step) in enumerate(STEPS, 1):

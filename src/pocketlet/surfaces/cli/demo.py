@@ -21,14 +21,15 @@ def crm(*, seed: int, as_json: bool) -> None:
     from pocketlet import settings
     from pocketlet.demo import story
 
-    facts = asyncio.run(story.tell(settings.read(), seed=seed, quiet=as_json))
+    config = settings.read()
+    facts = asyncio.run(story.tell(config, seed=seed, quiet=as_json))
     if as_json:
         click.echo(json.dumps(facts, ensure_ascii=False, indent=1))
     else:
         click.echo()
         done = "All six steps happened" if facts["ok"] else "Some steps did NOT happen: " + ", ".join(_missed(facts))
         click.secho(f"{done}, in {facts['seconds']} s, for {facts['cost_usd']} USD of pretend money.", bold=True)
-        click.echo(NEXT)
+        click.echo(NEXT.format(mails=config.home / "demo" / "mails"))
     if not facts["ok"]:
         raise SystemExit(1)
 
@@ -44,5 +45,8 @@ What to type next:
   pocketlet sql crm "select order_no, promised_on from sales limit 5"
   pocketlet revisions crm             what it learned, and from which feedback
   pocketlet adopt crm 2               let the lesson count again
-  pocketlet run crm --input FILE.eml  any mail of yours (with a real model: see docs/real-models.md)
+  pocketlet run crm --input FILE      one of the mails in {mails}, or any mail of yours
+
+That needs a model: OPENAI_API_KEY=… POCKETLET_MODEL=openai:gpt-5-mini, or the stand-in again, which is started by
+  python -m pocketlet.demo.standin    (it prints its address: set OPENAI_BASE_URL to it)
 """
