@@ -1,7 +1,7 @@
 """Outside actions: nothing leaves unasked, what was approved leaves once, and what can't be known is asked."""
 
 import pytest
-from scripted_model import finishes, mails
+from scripted_model import calls, finishes, mails
 from workshop import CUSTOMER, Workshop, mail
 
 from pocketlet import errors
@@ -124,6 +124,22 @@ async def test_the_owners_own_task_may_ask_for_any_destination(shop: Workshop) -
     assert "not bound to this task" in (await shop.question(run))["why"]
     assert await shop.answer(run) == "done"
     assert shop.mail.taken()[0]["To"] == "<new@partner.example>"
+
+
+async def test_whom_the_owner_names_in_the_task_is_bound_to_it(shop: Workshop) -> None:
+    shop.says(calls(("remember", {"kind": "note", "subject": "zebra"})), finishes("From a mail."))
+    await shop.run(mail())
+    shop.says(
+        calls(("sql", {"query": "SELECT subject FROM memories"})),
+        mails("new@partner.example"),
+        mails("eve@evil.example"),
+        finishes(),
+    )
+    run = await shop.run(b"Write to new@partner.example what we know.")
+    assert (await shop.question(run))["to"] == "new@partner.example"
+    assert await shop.answer(run) == "done"
+    async with shop.database.api() as conn:
+        assert [effect["state"] for effect in await effects.of_run(conn, run)] == ["succeeded", "blocked"]
 
 
 async def test_an_allowed_reply_needs_no_word(open_shop) -> None:

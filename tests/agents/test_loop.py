@@ -146,6 +146,23 @@ async def test_outside_text_that_was_read_back_keeps_its_label(shop: Workshop) -
     assert (await shop.ending(run))["label"] == "outside"
 
 
+@pytest.mark.parametrize(
+    ("query", "label"),
+    [
+        ("SELECT 1", "own-data"),
+        ("SELECT count(*) FROM results", "outside"),
+        ('SELECT subject FROM U&"mem\\006fries"', "outside"),
+        ("WITH m AS (SELECT * FROM memories) SELECT 1 FROM m WHERE body <> ''", "outside"),
+    ],
+)
+async def test_a_query_that_reads_outside_text_gets_its_label(shop: Workshop, query: str, label: str) -> None:
+    shop.says(calls(("remember", {"kind": "note", "subject": "zebra"})), finishes("From a mail."))
+    await shop.run(mail())
+    shop.says(calls(("sql", {"query": query})), finishes("Looked."))
+    run = await shop.run(b"What do we know?")
+    assert [step.label for step in await shop.steps(run)][1] == label
+
+
 async def test_the_briefing_is_pinned_with_the_revision(shop: Workshop) -> None:
     shop.says(mails("ann@customer.example"), finishes())
     run = await shop.run(mail())

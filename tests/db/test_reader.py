@@ -36,7 +36,8 @@ async def test_values_come_as_text_and_null_as_none(db: pool.Database, login: st
 
 async def test_text_is_utf8(db: pool.Database, login: str) -> None:
     found = await reader.query(db, login, "SELECT subject AS \"prénom\", body FROM memories WHERE subject = 'Zoë'")
-    assert found == reader.Rows(("prénom", "body"), (("Zoë", "naïve café 🙂"),))
+    assert (found.columns, found.rows) == (("prénom", "body"), (("Zoë", "naïve café 🙂"),))
+    assert found.tables == {"memories"}
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,35 @@
 """The program on the shared home, a fake model, and the crm story played once through the commands."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import command_line
 import crm_story
 import pytest
 
+from pocketlet import settings
 from pocketlet.agents import thinking
 from pocketlet.db import pool
+from pocketlet.platform import database
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of this folder's own: other tests leave hostile apps in theirs, which `doctor` would report."""
+    return tmp_path_factory.mktemp("surfaces")
+
+
+@pytest.fixture(scope="session")
+def config(home: Path) -> settings.Settings:
+    """Settings as a command in this home would read them."""
+    return settings.read({"POCKETLET_HOME": str(home)})
+
+
+@pytest.fixture(scope="session")
+async def db(config: settings.Settings) -> AsyncGenerator[pool.Database]:
+    """This home's Postgres."""
+    async with database.opened(config, fast=True) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ def test_approval_sends_and_finishes(story: crm_story.Story) -> None:
     [effect] = run["effects"]
     assert {"id", "kind", "state", "to", "request_hash", "rule", "class"} <= effect.keys()
     assert (effect["kind"], effect["state"]) == ("mail", "succeeded")
-    assert Decimal(run["cost_usd"]) == sum(Decimal(step["cost_usd"]) for step in run["steps"])
+    assert Decimal(run["cost_usd"]) == sum(Decimal(step["cost_usd"]) for step in run["timings"])
 
 
 def test_every_step_shows_what_was_new(story: crm_story.Story) -> None:

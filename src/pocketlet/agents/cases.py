@@ -1,6 +1,6 @@
 """Cases: past runs that later revisions are tried on, and the assertions that judge a trial without a model."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ from pocketlet.db import pool, queries
 Q = queries.load("cases")
 #: States of an effect that say the run wanted this mail to go out.
 MEANT = ("planned", "approved", "dispatching", "succeeded", "unknown", "captured")
+#: What the run drafted, whether or not the owner wanted it sent.
+DRAFTED = (*MEANT, "refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ async def keep(conn: pool.Conn, agent: agents.Agent, run: int) -> int:
     row = await (await conn.execute(Q["keep"], {"agent": agent.id, "run": run})).fetchone()
     if row is None:
         return await of_run(conn, run)
-    for mail in (await work_of(conn, run)).mails:
+    for mail in await _mails(conn, run, MEANT):
         await add_assertion(conn, row["id"], Assertion("effect", {"to": mail["to"]}))
     return row["id"]
 
@@ -89,9 +91,13 @@ async def assertions(conn: pool.Conn, case: int, revision: int) -> list[Assertio
 
 async def work_of(conn: pool.Conn, run: int) -> Work:
     """What a run wanted to send, and its result."""
-    rows = await (await conn.execute(Q["mails"], {"run": run, "states": list(MEANT)})).fetchall()
     result = await (await conn.execute(Q["result"], {"run": run})).fetchone()
-    return Work(tuple(row["request"] for row in rows), (result["result"] if result else "") or "")
+    return Work(await _mails(conn, run, DRAFTED), (result["result"] if result else "") or "")
+
+
+async def _mails(conn: pool.Conn, run: int, states: Sequence[str]) -> tuple[Mapping[str, str], ...]:
+    rows = await (await conn.execute(Q["mails"], {"run": run, "states": list(states)})).fetchall()
+    return tuple(row["request"] for row in rows)
 
 
 async def open_cases(conn: pool.Conn, agent: agents.Agent) -> list[dict[str, Any]]:

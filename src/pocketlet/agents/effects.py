@@ -55,6 +55,8 @@ class Sender:
     def standing(self, label: str) -> policy.Standing:
         """What the policy may rely on for this run."""
         bound = {self.task.sender.lower(), *self.manifest.recipients} - {""}
+        if self.task.label == "owner":  # whom the owner names in the task itself, the owner means
+            bound |= {address.lower() for address in policy.ADDRESS.findall(self.task.text)}
         return policy.Standing(label, frozenset(bound), frozenset({self.address.lower()}), self.manifest.approvals)
 
 

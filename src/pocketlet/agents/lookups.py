@@ -10,6 +10,7 @@ from pocketlet.db import pool, queries, reader
 from pocketlet.platform import apps, messages
 
 Q = queries.load("lookups")
+CORE = {"memories", "results"}
 PAGE = 4_000  # characters of one `read` page
 KINDS = ("note", "preference", "fact", "person", "order", "open_question")
 
@@ -17,7 +18,17 @@ KINDS = ("note", "preference", "fact", "person", "order", "open_question")
 async def _sql(context: toolbox.Context, args: Mapping[str, Any]) -> toolbox.Outcome:
     rows = await reader.query(context.database, apps.reader(context.schema), args["query"])
     meta = {"rows": len(rows.rows), "capped": rows.capped, "numbers": table.numbers(rows)}
-    return toolbox.Outcome(table.render(rows), label="own-data", meta=meta)
+    return toolbox.Outcome(table.render(rows), label=await _label(context, rows), meta=meta)
+
+
+async def _label(context: toolbox.Context, rows: reader.Rows) -> str:
+    """Of a query's rows: outside if it read a core table that holds any outside text (which rows, none can say)."""
+    async with context.database.api() as conn:
+        for name in sorted(rows.tables & CORE):
+            query = queries.named(Q["holds_outside"], schema=context.schema, table=name)
+            if await (await conn.execute(query)).fetchone():
+                return "outside"
+    return "own-data"
 
 
 async def _search(context: toolbox.Context, args: Mapping[str, Any]) -> toolbox.Outcome:
@@ -31,7 +42,7 @@ async def _search(context: toolbox.Context, args: Mapping[str, Any]) -> toolbox.
 
 async def _read(context: toolbox.Context, args: Mapping[str, Any]) -> toolbox.Outcome:
     name = args["table"]
-    if name not in ("memories", "results"):
+    if name not in CORE:
         raise errors.BadInput("Only rows of memories and results are read by id; use sql for other tables.")
     values = {"id": args["id"], "start": (args.get("page", 1) - 1) * PAGE + 1, "length": PAGE}
     rows = await reader.query(context.database, apps.reader(context.schema), Q[f"read_{name}"], params=values)

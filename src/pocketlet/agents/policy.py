@@ -30,7 +30,8 @@ class Mail:
 class Standing:
     """What the gate itself knows of the run: its label, and the addresses that are bound for it.
 
-    Bound are the sender of the mail that triggered the run and the recipients the owner listed; nothing that the
+    Bound are the sender of the mail that triggered the run, the recipients the owner listed, and the addresses in a
+    task that the owner wrote; nothing that the
     model or a Reply-To header says binds an address. The addresses are in lower case.
     """
 

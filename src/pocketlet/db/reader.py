@@ -7,7 +7,7 @@ damage of burning.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -47,11 +47,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Values as Postgres spells them in text (None is NULL). `capped` says which cap ended the reading, if any."""
+    """Values as Postgres spells them in text (None is NULL). `capped` says which cap ended the reading, if any.
+
+    `tables` are the names of all tables that the statement reads, however it spells them.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str | None, ...], ...]
     capped: str = ""
+    tables: frozenset[str] = frozenset()
 
 
 async def query(
@@ -81,8 +85,11 @@ async def _read(conn: pool.Conn, statement: bytes, params: Mapping[str, object] 
     deadline = clock.monotonic() + limits.seconds
     await conn.execute(Q["begin"])
     await _limit_time(conn, deadline, limits)
-    plan = await conn.execute(b"EXPLAIN (FORMAT JSON) " + statement, params, binary=True)
-    _check_cost(await plan.fetchone(), limits)
+    explained = await conn.execute(b"EXPLAIN (FORMAT JSON) " + statement, params, binary=True)
+    plan = _plan(await explained.fetchone())
+    if cast("float", plan.get("Total Cost", 0.0)) > limits.cost:
+        raise errors.GateRefusal("The query would read too much (estimated cost over the limit).", hint=HINT)
+    tables = frozenset(_tables(plan))
     await _limit_time(conn, deadline, limits)
     await conn.execute(b"DECLARE q NO SCROLL CURSOR FOR " + statement, params, binary=True)
     found: list[tuple[str | None, ...]] = []
@@ -97,12 +104,12 @@ async def _read(conn: pool.Conn, statement: bytes, params: Mapping[str, object] 
         for row in batch:
             size += sum(len(value) for value in row if value is not None)
             if len(found) == limits.rows:
-                return Rows(columns, tuple(found), f"only the first {limits.rows} rows are shown")
+                return Rows(columns, tuple(found), f"only the first {limits.rows} rows are shown", tables)
             if size > limits.bytes:
-                return Rows(columns, tuple(found), f"cut at {limits.bytes // 1024} KB")
+                return Rows(columns, tuple(found), f"cut at {limits.bytes // 1024} KB", tables)
             found.append(row)
         if not batch:
-            return Rows(columns, tuple(found))
+            return Rows(columns, tuple(found), "", tables)
 
 
 async def _limit_time(conn: pool.Conn, deadline: float, limits: Limits) -> None:
@@ -113,12 +120,18 @@ async def _limit_time(conn: pool.Conn, deadline: float, limits: Limits) -> None:
     await conn.execute(Q[next((name for name, seconds in LADDER if left <= seconds), LADDER[-1][0])])
 
 
-def _check_cost(row: Mapping[str, object] | None, limits: Limits) -> None:
-    plan = (row or {}).get("QUERY PLAN")
-    document = json.loads(plan) if isinstance(plan, str | bytes) else plan
-    cost = cast("list[dict[str, dict[str, float]]]", document)[0]["Plan"]["Total Cost"] if document else 0.0
-    if cost > limits.cost:
-        raise errors.GateRefusal("The query would read too much (estimated cost over the limit).", hint=HINT)
+def _plan(row: Mapping[str, object] | None) -> Mapping[str, object]:
+    text = (row or {}).get("QUERY PLAN")
+    document = json.loads(text) if isinstance(text, str | bytes) else text
+    return cast("list[dict[str, dict[str, object]]]", document)[0]["Plan"] if document else {}
+
+
+def _tables(plan: Mapping[str, object]) -> Iterator[str]:
+    """Every table that the plan reads, however the statement spelt it; views stand there as what is under them."""
+    if isinstance(name := plan.get("Relation Name"), str):
+        yield name
+    for part in cast("list[Mapping[str, object]]", plan.get("Plans", [])):
+        yield from _tables(part)
 
 
 def _text_rows(

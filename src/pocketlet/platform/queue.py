@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import procrastinate
+from procrastinate import exceptions as queue_errors
 from procrastinate import jobs
 from procrastinate import worker as workers_of_queue
 
@@ -62,18 +63,8 @@ async def working(
 
     async with app.open_async():
         stop = asyncio.Event()
-        hands = workers_of_queue.Worker(
-            app,
-            queues=["runs"],
-            concurrency=concurrency,
-            fetch_job_polling_interval=POLL_EVERY,
-            update_heartbeat_interval=HEARTBEAT,
-            stalled_worker_timeout=DEAD_AFTER,
-            shutdown_graceful_timeout=DRAIN,
-            install_signal_handlers=False,
-            delete_jobs=jobs.DeleteJobCondition.ALWAYS.value,
-        )
-        done = asyncio.create_task(hands.run())
+        hands = _Hands(app, concurrency)
+        done = asyncio.create_task(hands.work(stop))
         alive = asyncio.create_task(_keep_alive(database, worker, hands, stop))
         try:
             yield
@@ -85,19 +76,56 @@ async def working(
             await alive
 
 
-async def _keep_alive(
-    database: pool.Database, worker: int, hands: workers_of_queue.Worker, stop: asyncio.Event
-) -> None:
+class _Hands:
+    """The queue library's worker. It gives up when its connections break at a bad moment; then a new one takes over."""
+
+    def __init__(self, app: procrastinate.App, concurrency: int) -> None:
+        self._app = app
+        self._concurrency = concurrency
+        self._worker: workers_of_queue.Worker | None = None
+
+    @property
+    def number(self) -> int | None:
+        """What the queue calls it; None for the first milliseconds."""
+        return self._worker.worker_id if self._worker else None
+
+    async def work(self, stop: asyncio.Event) -> None:
+        """Until cancelled."""
+        while not stop.is_set():
+            self._worker = workers_of_queue.Worker(
+                self._app,
+                queues=["runs"],
+                concurrency=self._concurrency,
+                fetch_job_polling_interval=POLL_EVERY,
+                update_heartbeat_interval=HEARTBEAT,
+                stalled_worker_timeout=DEAD_AFTER,
+                shutdown_graceful_timeout=DRAIN,
+                install_signal_handlers=False,
+                delete_jobs=jobs.DeleteJobCondition.ALWAYS.value,
+            )
+            try:
+                await self._worker.run()
+            except queue_errors.ConnectorException as error:
+                log.warning("the queue lost its connection and starts again: %s", error.__cause__ or error)
+                await _wait(stop, POLL_EVERY)
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+async def _keep_alive(database: pool.Database, worker: int, hands: _Hands, stop: asyncio.Event) -> None:
     """The heartbeat of this worker, and the rescue of what dead ones left. Postgres may be away for a while."""
     while not stop.is_set():
+        number = hands.number
         try:
             async with database.api() as conn:
-                await conn.execute(Q["heartbeat"], {"id": worker, "queue_worker": hands.worker_id})
+                await conn.execute(Q["heartbeat"], {"id": worker, "queue_worker": number})
             await rescue(database)
         except errors.NoPostgres as error:
             log.warning("%s", error)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), RESCUE_EVERY)
+        await _wait(stop, RESCUE_EVERY if number is not None else 0.02)
 
 
 async def rescue(database: pool.Database) -> int:

@@ -38,12 +38,24 @@ def _from_api(error: exceptions.ModelAPIError, endpoint: endpoints.Endpoint, tim
     match error:
         case exceptions.ModelTimeoutError() | exceptions.ModelRequestTimeout():
             return errors.ModelTimeout(f"{endpoint.model} at {endpoint.address} did not answer within {timeout:g} s.")
+        case exceptions.ModelConnectionError() if not _never_connected(error):
+            return errors.ModelTimeout(f"The connection to {endpoint.model} at {endpoint.address} broke.")
         case exceptions.ModelConnectionError():
             return errors.ModelUnreachable(f"Can't reach {endpoint.model} at {endpoint.address}.")
         case exceptions.ModelHTTPError():
             return _from_status(error, error.status_code, endpoint)
         case _:
             return _bad_reply(error, endpoint)
+
+
+def _never_connected(error: BaseException) -> bool:
+    """Whether the request certainly never left: then nothing can have been billed."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if type(cause).__name__ in ("ConnectError", "ConnectTimeout", "gaierror", "ConnectionRefusedError"):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _from_status(error: exceptions.ModelAPIError, status: int, endpoint: endpoints.Endpoint) -> errors.NoModel:

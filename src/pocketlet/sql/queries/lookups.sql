@@ -20,6 +20,10 @@ SELECT found.source, found.id, found.day, found.entity, found.subject, found.bod
 ) found
 ORDER BY found.rank DESC, found.source, found.id DESC LIMIT 20
 
+-- holds_outside --
+-- Whether any row of a core table came from outside (by its partial index)
+SELECT id FROM {schema}.{table} WHERE integrity = 'outside' LIMIT 1;
+
 -- read_memories --
 -- One page of a memory
 SELECT subject, substr(body, %(start)s::int, %(length)s::int), length(body), integrity FROM memories
