@@ -81,14 +81,20 @@ class OverBudget(PocketletError):
     """The budget does not allow another model call."""
 
     exit_code = 5
-    default_hint = "Raise `budget` in agent.toml and import the agent again, or wait for the next day."
+    default_hint = (
+        "Raise `budget` in agent.toml, `pocketlet agent import --replace DIR`, and start a new run (this one keeps the "
+        "budget that it began with). A day's budget is whole again at 0:00 UTC: then `pocketlet retry RUN`."
+    )
 
 
 class UnknownPrice(PocketletError):
     """No price is known for this model."""
 
     exit_code = 5
-    default_hint = "Give it in agent.toml: price = {input = 1.0, output = 3.0} (USD per million tokens)."
+    default_hint = (
+        "Give it in agent.toml: price = {input = 1.0, output = 3.0} (USD per million tokens), "
+        "`pocketlet agent import --replace DIR`, and start a new run."
+    )
 
 
 class Unreachable(PocketletError):
@@ -128,7 +134,9 @@ class ModelTimeout(NoModel):
 class NoMailServer(Unreachable):
     """The mail server can't be reached."""
 
-    default_hint = "Set POCKETLET_SMTP_URL=smtp://user:password@host:port, then `pocketlet retry RUN`."
+    default_hint = (
+        "`pocketlet secret set POCKETLET_SMTP_URL` (smtp://user:password@host:port), then `pocketlet retry RUN`."
+    )
 
 
 class MailUncertain(NoMailServer):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+from pocketlet import errors
+
 #: Every name that Pocketlet itself reads; providers' own (OPENAI_API_KEY …) go through `provider_environment`.
 NAMES = (
     "POCKETLET_HOME",
@@ -45,10 +47,10 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from the environment; an empty value counts as not set."""
     env = os.environ if environ is None else environ
     port = env.get("POCKETLET_MAIL_PORT") or "2525"
-    if not port.isdigit():
-        from pocketlet import errors
-
-        raise errors.BadSetting(f"POCKETLET_MAIL_PORT must be a port number, not {port!r}.")
+    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise errors.BadSetting(
+            f"POCKETLET_MAIL_PORT must be a port number, not {port!r}.", hint="Give 0 to 65535; 0 takes any free port."
+        )
     return Settings(
         home=Path(env.get("POCKETLET_HOME") or default_home()).expanduser().absolute(),
         database_url=env.get("POCKETLET_DATABASE_URL") or None,

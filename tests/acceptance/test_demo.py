@@ -117,6 +117,7 @@ def test_the_program_is_well_after_the_story(story: dict[str, Any], pocketlet: R
 def test_a_second_demo_starts_afresh(story: dict[str, Any], pocketlet: Run) -> None:
     told = pocketlet("demo", "crm", "--json", "--seed", "7")
     assert told.returncode == 0, told.stderr
+    assert told.stdout.isascii()
     again = json.loads(told.stdout)
     assert again["ok"]
     assert facts(again, "rollback")["mails_sent"] == 3

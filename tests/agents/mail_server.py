@@ -31,6 +31,10 @@ class MailServer:
         """Every message that it keeps, as often as it came."""
         return list(self._box)
 
+    def keep(self, message: bytes) -> None:
+        """A message that it had taken all along turns up."""
+        self._box.add(message)
+
     @asynccontextmanager
     async def listening(self) -> AsyncGenerator["MailServer"]:
         """Serves for as long as the block lasts."""

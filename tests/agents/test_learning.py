@@ -6,6 +6,7 @@ from scripted_model import Fault, Reply, calls, finishes, mails
 from workshop import CUSTOMER, Workshop, mail
 
 from pocketlet import errors
+from pocketlet.agents import agent as agents
 from pocketlet.agents import feedback, revisions
 
 POLICY = "Never promise a delivery date; offer 10 % if it is more than 7 days late."
@@ -54,6 +55,7 @@ async def test_feedback_that_says_nothing_or_comes_too_early_is_sent_back(shop: 
         (run, "change", " ", errors.BadInput),
         (run, "wrong", "", errors.BadInput),
         (run, "change", "x" * 4001, errors.BadInput),
+        (run, "splendid", "Good.", errors.BadInput),
         (early, "right", "", errors.Conflict),
         (manager, "right", "", errors.Conflict),
         (10**9, "right", "", errors.NotFound),
@@ -72,7 +74,6 @@ async def test_a_lesson_is_drafted_with_its_facts_and_its_checks(shop: Workshop)
     assert shop.agent.current == 1
     query = "SELECT kind, expected, revision FROM pocketlet.assertion a JOIN pocketlet.cases c ON c.id = a.case_id"
     assert await shop.rows(f"{query} WHERE c.run_id = %s ORDER BY a.id", run) == [
-        {"kind": "effect", "expected": {"to": CUSTOMER}, "revision": None},
         {"kind": "contains", "expected": {"text": "sorry"}, "revision": draft},
     ]
     diff = revisions.diff(await shop.playbook(1), await shop.playbook(draft))
@@ -136,6 +137,18 @@ async def test_the_verdict_of_a_trial(shop: Workshop, verdict: str, expect: tupl
         assert await (await conn.execute("SELECT FROM results")).fetchall() == []
 
 
+@pytest.mark.parametrize(("yes", "verdict"), [(True, "worse"), (False, "same")])
+async def test_a_mail_that_was_refused_after_the_feedback_is_not_asked_for(
+    shop: Workshop, *, yes: bool, verdict: str
+) -> None:
+    run = await answered(shop)
+    await shop.feedback(run, "right")
+    assert await shop.answer(run, yes=yes) == "done"
+    _, draft = await drafted(shop, run, *drafting(("absent", "never")))
+    shop.says(finishes("No mail."))
+    assert await shop.verdicts(draft) == {run: verdict}
+
+
 async def test_a_trial_that_could_not_run_says_nothing(shop: Workshop) -> None:
     run = await answered(shop)
     _, draft = await drafted(shop, run)
@@ -157,6 +170,21 @@ async def test_only_cases_whose_briefing_changes_are_tried(shop: Workshop) -> No
     row = await shop.row(f"{query} WHERE c.run_id = %s", other)
     assert row["run_id"] is None
     assert row["evidence"]["briefing_before"] == row["evidence"]["briefing_after"]
+
+
+async def test_a_draft_of_an_older_revision_is_not_adopted_over_a_newer_one(shop: Workshop) -> None:
+    run = await answered(shop)
+    _, first = await drafted(shop, run)
+    _, second = await drafted(shop, run)
+    await shop.decide(first, "adopt")
+    with pytest.raises(errors.Conflict, match="drafted from revision 1"):
+        await shop.decide(second, "adopt")
+    assert len((await shop.playbook(first)).lessons) == 1
+    _, third = await drafted(shop, run, *drafting(topic="Signature", body="Sign with a name."))
+    await shop.decide(third, "adopt")
+    assert len((await shop.playbook(third)).lessons) == 2
+    async with shop.database.api() as conn:
+        assert await revisions.before(conn, await agents.get(conn, shop.name)) == first
 
 
 async def test_adopt_discard_and_rollback(shop: Workshop) -> None:

@@ -80,6 +80,7 @@ async def test_a_run_ends_after_max_steps(open_shop) -> None:
     assert (ending["state"], ending["exit_code"]) == ("failed", 1)
     assert ending["error"] == "The run took 6 steps and did not finish."
     assert f"pocketlet show {run}" in ending["hint"]
+    assert "`pocketlet agent import --replace DIR`, and start a new run" in ending["hint"]
     assert len(await shop.steps(run)) == 6
 
 
@@ -161,6 +162,13 @@ async def test_a_query_that_reads_outside_text_gets_its_label(shop: Workshop, qu
     shop.says(calls(("sql", {"query": query})), finishes("Looked."))
     run = await shop.run(b"What do we know?")
     assert [step.label for step in await shop.steps(run)][1] == label
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+async def test_a_reply_of_nothing_is_no_success(shop: Workshop, text: str) -> None:
+    shop.says(says(text))
+    ending = await shop.ending(await shop.run(mail()))
+    assert (ending["state"], ending["exit_code"]) == ("failed", 7)
 
 
 async def test_the_briefing_is_pinned_with_the_revision(shop: Workshop) -> None:

@@ -12,8 +12,8 @@ ASK = {"send_mail": "ask"}
 ALLOW = {"send_mail": "allow"}
 
 
-def standing(label: str, approvals: dict[str, str], *bound: str) -> policy.Standing:
-    return policy.Standing(label, frozenset(bound), frozenset({OWN}), approvals)
+def standing(label: str, approvals: dict[str, str], *bound: str, owners: bool = False) -> policy.Standing:
+    return policy.Standing(label, owners, frozenset(bound), frozenset({OWN}), approvals)
 
 
 TABLE = [
@@ -43,6 +43,12 @@ def test_the_decision_on_a_mail(
     assert decision.why
 
 
+@pytest.mark.parametrize("approvals", [ASK, ALLOW, {}])
+def test_an_owners_task_that_read_outside_text_asks_and_is_never_allowed_by_itself(approvals: dict[str, str]) -> None:
+    mail = policy.Mail("new@partner.example", "Hi", "Ask bob@other.example.")
+    assert policy.on_mail(mail, standing("outside", approvals, ANN, owners=True)).verdict == "ask"
+
+
 def test_a_foreign_address_in_the_subject_counts_too() -> None:
     decision = policy.on_mail(policy.Mail(ANN, "Fw: bob@other.example", "Hi"), standing("outside", ALLOW, ANN))
     assert decision.rule == "foreign-address"
@@ -57,7 +63,9 @@ def test_what_read_outside_text_never_writes_to_an_unbound_address(
     to: str, bound: frozenset[str], approvals: dict[str, str], text: str
 ) -> None:
     bound = frozenset(address.lower() for address in bound) - {to.lower()}
-    decision = policy.on_mail(policy.Mail(to, text, text), policy.Standing("outside", bound, frozenset(), approvals))
+    decision = policy.on_mail(
+        policy.Mail(to, text, text), policy.Standing("outside", False, bound, frozenset(), approvals)
+    )
     assert decision.verdict == "deny"
 
 
@@ -67,7 +75,7 @@ def test_what_read_outside_text_never_passes_a_foreign_address_on(
 ) -> None:
     decision = policy.on_mail(
         policy.Mail(to, "Hi", f"{text} {foreign} {text}"),
-        policy.Standing("outside", frozenset({to.lower()}), frozenset(), approvals),
+        policy.Standing("outside", False, frozenset({to.lower()}), frozenset(), approvals),
     )
     assert decision.verdict == "deny" or foreign.lower() == to.lower()
 

@@ -110,6 +110,7 @@ async def test_rows_are_loaded_after_those_that_they_refer_to(db: pool.Database,
 
 BROKEN = [
     ("schema/01_bad.sql", "CREATE TABLE fine (id int);\n\nCREATE TABEL bad (id int);\n", "schema/01_bad.sql, line 3"),
+    ("schema/01_bad.sql", 'CREATE TABLE "../../evil" (id int);', "a table's name holds no slash"),
     ("schema/01_bad.sql", "CREATE ROLE evil;\n", "schema/01_bad.sql: permission denied to create role"),
     ("schema/01_bad.sql", "COMMIT;\nDROP TABLE memories;\n", "schema/01_bad.sql"),
     ("data/customers.csv", "id,name\n1,Ann\n2,Bob\nx,Cora\n", "data/customers.csv: line 4"),
@@ -128,6 +129,7 @@ BROKEN = [
     ("agent.toml", 'name = "x"\njob = \n', "agent.toml is not valid TOML"),
     ("lessons/Bad.md", "x", "lessons/Bad.md"),
     ("lessons/bad.md", "---\nwhen: [\n---\nx", "lessons/bad.md: the front matter is not valid YAML (line"),
+    ("lessons/bad.md", "---\nsince: next week\n---\nx", "lessons/bad.md: `since` must be like"),
     ("skills/empty/notes.md", "x", "skills/empty has no SKILL.md"),
 ]
 
@@ -248,6 +250,15 @@ async def test_what_is_exported_says_what_there_is(open_shop: Any, tmp_path: Pat
         await portable.save(shop.database, shop.name, tmp_path / "out")
 
 
+async def test_a_table_whose_name_leads_elsewhere_is_not_exported(shop: Workshop, tmp_path: Path) -> None:
+    async with shop.database.login(shop.name) as conn:
+        await conn.execute('CREATE TABLE "../../evil" AS SELECT 1 AS i')
+    with pytest.raises(errors.Conflict, match="outside of"):
+        await portable.save(shop.database, shop.name, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.rglob("evil*"))
+
+
 async def test_a_changed_folder_becomes_the_next_revision(open_shop: Any, tmp_path: Path) -> None:
     shop = await lived_in(open_shop)
     folder = tmp_path / "out"
@@ -272,12 +283,15 @@ async def test_a_changed_folder_becomes_the_next_revision(open_shop: Any, tmp_pa
 async def test_a_removed_agent_leaves_its_costs_and_nothing_else(open_shop: Any) -> None:
     shop = await open_shop()
     shop.says(finishes())
-    await shop.run(b"Go.")
+    done = await shop.run(b"Go.")
+    scopes = "SELECT FROM pocketlet.budget WHERE scope = 'run:' || %s OR scope LIKE 'agent:' || %s || ':%%'"
+    assert len(await shop.rows(scopes, done, shop.agent.id)) == 2
     waiting = await shop.create(b"Later.")
     assert await shop.jobs(waiting) == 1
     await portable.remove(shop.database, shop.name)
     assert await traces(shop.database, shop.name) == []
     assert await shop.jobs(waiting) == 0
+    assert await shop.rows(scopes, done, shop.agent.id) == []
     ledger = await shop.rows(
         "SELECT agent_id, run_id, cost > 0 AS paid FROM pocketlet.ledger WHERE agent = %s", shop.name
     )
@@ -294,6 +308,18 @@ def _folder_of(shop: Workshop) -> Path:
 
 slugs = st.from_regex(r"[a-z0-9][a-z0-9-]{0,20}", fullmatch=True)
 printable = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00\r"), max_size=60)
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("2026-11-22", "2026-11-22T00:00:00+00:00"),
+        ("2026-11-22T09:00:00Z", "2026-11-22T09:00:00+00:00"),
+        ("'2026-11-22T09:00:00+23:00'", "2026-11-21T10:00:00+00:00"),
+    ],
+)
+def test_since_is_a_point_in_time(given: str, stored: str) -> None:
+    assert playbooks.parse_lesson("l", f"---\nsince: {given}\n---\nBe kind.", since="never").since == stored
 
 
 @given(topic=printable, body=printable.filter(str.strip), when=st.dictionaries(printable, printable, max_size=3))

@@ -5,7 +5,7 @@ import asyncio
 import psycopg
 import pytest
 
-from pocketlet import errors
+from pocketlet import clock, errors
 from pocketlet.db import pool, reader
 from pocketlet.platform import apps
 
@@ -207,9 +207,10 @@ async def test_more_readers_at_once_than_the_role_has_connections(db: pool.Datab
     assert [rows.rows for rows in found] == [((str(number),),) for number in range(20)]
 
 
-async def test_a_query_whose_session_is_ended_is_refused(db: pool.Database, login: str) -> None:
+async def ended(db: pool.Database, login: str) -> asyncio.Task[reader.Rows]:
+    """A query whose session somebody ends while it runs."""
     statement = "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r"
-    running = asyncio.create_task(refusal(db, login, statement, reader.Limits(seconds=5)))
+    running = asyncio.create_task(reader.query(db, login, statement, limits=reader.Limits(seconds=5)))
     ended = False
     async with db.login("pd_watch") as conn:
         while not ended and not running.done():
@@ -220,8 +221,24 @@ async def test_a_query_whose_session_is_ended_is_refused(db: pool.Database, logi
             )
             ended = any(row["ended"] for row in await rows.fetchall())
             await asyncio.sleep(0)
-    assert "terminating connection" in await running
+    return running
+
+
+async def test_a_session_that_is_ended_is_not_the_querys_mistake(db: pool.Database, login: str) -> None:
+    running = await ended(db, login)
+    with pytest.raises(errors.NoPostgres, match="terminating connection"):
+        await running
     assert (await reader.query(db, login, "SELECT 1")).rows == (("1",),)
+
+
+async def test_a_session_that_is_ended_past_its_time_is(
+    db: pool.Database, login: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = await ended(db, login)
+    later = clock.monotonic() + 6
+    monkeypatch.setattr(clock, "monotonic", lambda: later)
+    with pytest.raises(errors.GateRefusal, match="took longer than 5 s"):
+        await running
 
 
 async def test_an_unknown_login_is_not_a_refusal(db: pool.Database) -> None:

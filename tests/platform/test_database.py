@@ -34,6 +34,15 @@ def test_what_is_no_url_of_a_postgres_is_said(url: str) -> None:
         database.address_of_url(url, KEY)
 
 
+@pytest.mark.parametrize("password", ["hunter2/abc", "hunter2#abc", "hunter2?abc", "1234/abc", "1234#abc"])
+def test_a_password_that_breaks_the_url_is_not_told(password: str) -> None:
+    with pytest.raises(errors.BadSetting) as caught:
+        database.address_of_url(f"postgresql://me:{password}@db.example/d", KEY)
+    assert password[:4] not in f"{caught.value}{caught.value.__cause__}"
+    assert caught.value.__suppress_context__
+    assert "%2F" in caught.value.hint
+
+
 async def test_a_postgres_that_does_not_answer_is_said(config: settings.Settings) -> None:
     nobody = settings.read(
         {"POCKETLET_HOME": str(config.home), "POCKETLET_DATABASE_URL": "postgresql://x@127.0.0.1:1/d"}

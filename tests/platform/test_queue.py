@@ -136,11 +136,34 @@ async def test_what_a_living_worker_holds_is_left_alone(db: pool.Database, agent
     assert await queue.rescue(db) == 1
 
 
+async def test_a_worker_that_was_thought_dead_goes_on(db: pool.Database, agent: agents.Agent) -> None:
+    """A laptop that slept: its row was given up, its heartbeat comes back, and the runs that it claims are its own."""
+    worker = await queue.register(db, "worker")
+    await rows(db, "UPDATE pocketlet.worker SET heartbeat = heartbeat - interval '1 hour' RETURNING id")
+    await queue.rescue(db)
+    run = await create(db, agent)
+    async with db.api() as conn:
+        assert await runs.claim(conn, run, worker) is not None
+    await queue.unregister(db, worker)
+
+
+async def test_a_queued_run_that_lost_its_job_gets_one(db: pool.Database, agent: agents.Agent) -> None:
+    run = await create(db, agent)
+    await rows(db, "DELETE FROM queue.procrastinate_jobs WHERE lock = %s RETURNING id", f"run:{run}")
+    await queue.rescue(db)
+    assert await jobs(db, run) == ["todo"]
+
+
 async def test_jobs_are_done_and_gone(db: pool.Database, agent: agents.Agent) -> None:
     numbers = [await create(db, agent) for _ in range(6)]
     done: asyncio.Queue[int] = asyncio.Queue()
     worker = await queue.register(db, "worker")
-    async with queue.working(db, worker, done.put):
+
+    async def advance(run: int) -> None:
+        await rows(db, "UPDATE pocketlet.run SET state = 'done' WHERE id = %s RETURNING id", run)
+        await done.put(run)
+
+    async with queue.working(db, worker, advance):
         found = [await asyncio.wait_for(done.get(), 60) for _ in numbers]
     assert sorted(found) == numbers
     assert [state for number in numbers for state in await jobs(db, number)] == []

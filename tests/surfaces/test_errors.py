@@ -102,6 +102,24 @@ def test_inputs_that_say_nothing(cli: command_line.Cli, talker: str) -> None:
     broken = cli("run", talker, "--input", "-", stdin='{"a": ')
     assert broken.code == 2
     assert "looks like JSON and is not" in broken.err
+    deep = cli("run", talker, "--input", "-", stdin="[" * 100_000 + "]" * 100_000)
+    assert (deep.code, deep.err.splitlines()[0]) == (2, "Error: The input is JSON that is nested too deeply.")
+
+
+@pytest.mark.parametrize("arguments", [["feedback", 1, "caf\udce9"], ["agent", "show", "\udce9"]])
+def test_arguments_that_are_not_text(arguments: list[object], cli: command_line.Cli) -> None:
+    told = cli(*arguments, "--json")
+    assert (told.code, told.json["error"]["kind"]) == (2, "BadInput")
+    assert told.json["error"]["message"].endswith("\\udce9' is not UTF-8 text.")
+
+
+def test_secrets_that_can_not_be_kept(cli: command_line.Cli) -> None:
+    binary = cli("secret", "set", "A_KEY", stdin=b"hush\xff")
+    assert (binary.code, binary.err.splitlines()[0]) == (2, "Error: The value is not UTF-8 text.")
+    broken = cli("secret", "set", "POCKETLET_SMTP_URL", stdin="smtp://me:hush/x@mx.example")
+    assert broken.code == 2
+    assert "hush" not in binary.err + broken.err
+    assert cli("secret", "list", "--json").json == {"secrets": []}
 
 
 def test_an_import_of_the_same_name_is_a_conflict_until_told_to_replace(
@@ -149,7 +167,7 @@ def test_no_budget_no_call(cli: command_line.Cli, tmp_path: Path, model: command
     before = model.calls
     result = cli("run", "poor", "--input", "-", stdin="Say so.")
     assert (result.code, model.calls) == (5, before)
-    assert "Raise `budget` in agent.toml" in result.err
+    assert "Raise `budget` in agent.toml, `pocketlet agent import --replace DIR`, and start a new run" in result.err
     assert cli("agent", "remove", "poor", "--yes").code == 0
 
 

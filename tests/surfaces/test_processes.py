@@ -39,6 +39,23 @@ def test_up_works_on_runs_and_down_stops_it(cli: command_line.Cli, talker: str, 
     assert cli("status", "--json").json["workers"] == []
 
 
+def test_a_secret_counts_for_a_worker_that_was_there_before_it(
+    cli: command_line.Cli, talker: str, model: command_line.FakeModel
+) -> None:
+    nowhere = command_line.Cli({**cli.env, "OPENAI_BASE_URL": ""})
+    with nowhere.process("up", "--role", "worker", "--json") as up:
+        assert up.stdout is not None
+        json.loads(up.stdout.readline())
+        without = nowhere("run", talker, "--input", "-", "--json", stdin="Say so.")
+        assert (without.code, without.json["error"]) == (7, "openai:fake needs a key and there is none.")
+        nowhere("secret", "set", "OPENAI_BASE_URL", stdin=model.url)
+        done = nowhere("retry", without.json["run"], "--json")
+        nowhere("secret", "remove", "OPENAI_BASE_URL")
+        assert (done.code, done.json["result"]) == (0, "Nothing to do.")
+        up.send_signal(signal.SIGTERM)
+        up.communicate()
+
+
 def test_commands_at_the_same_time(cli: command_line.Cli, talker: str, tmp_path: Path) -> None:
     (tmp_path / "task").write_text("Say so.")
     running = [cli.process("run", talker, "--input", tmp_path / "task", "--json") for _ in range(3)]

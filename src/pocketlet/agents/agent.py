@@ -54,6 +54,11 @@ async def begin(conn: pool.Conn, name: str, origin: str) -> int:
     return row["id"]
 
 
+async def imported(conn: pool.Conn, agent_id: int) -> None:
+    """The agent is its owner's: the demo leaves it alone, even if the demo made it."""
+    await conn.execute(Q["imported"], {"id": agent_id})
+
+
 async def forget(conn: pool.Conn, agent_id: int) -> None:
     """Deletes the row and everything that hangs on it; its ledger rows stay, without the link."""
     await conn.execute(Q["forget"], {"id": agent_id})

@@ -67,10 +67,10 @@ def choose(lessons: tuple[playbooks.Lesson, ...], facts: Mapping[str, str]) -> t
     chosen: list[playbooks.Lesson] = []
     size = 0
     for lesson in fitting:
-        size += len(lesson_line(lesson).encode())
-        if len(chosen) == MAX_LESSONS or size > LESSON_BYTES:
-            break
-        chosen.append(lesson)
+        needed = len(lesson_line(lesson).encode())
+        if len(chosen) < MAX_LESSONS and size + needed <= LESSON_BYTES:
+            chosen.append(lesson)
+            size += needed
     chosen.sort(key=lambda lesson: (-len(lesson.predicate), AUTHORITY[lesson.authority], lesson.since, lesson.name))
     return chosen, len(fitting) - len(chosen)
 

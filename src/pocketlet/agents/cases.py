@@ -1,6 +1,6 @@
 """Cases: past runs that later revisions are tried on, and the assertions that judge a trial without a model."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,13 +60,9 @@ def failing(assertions: Iterable[Assertion], work: Work) -> list[str]:
 
 
 async def keep(conn: pool.Conn, agent: agents.Agent, run: int) -> int:
-    """The case of a run; made if there is none. What it sent must be sent by later revisions too."""
+    """The case of a run; made if there is none."""
     row = await (await conn.execute(Q["keep"], {"agent": agent.id, "run": run})).fetchone()
-    if row is None:
-        return await of_run(conn, run)
-    for mail in await _mails(conn, run, MEANT):
-        await add_assertion(conn, row["id"], Assertion("effect", {"to": mail["to"]}))
-    return row["id"]
+    return row["id"] if row else await of_run(conn, run)
 
 
 async def of_run(conn: pool.Conn, run: int) -> int:
@@ -84,20 +80,21 @@ async def add_assertion(
 
 
 async def assertions(conn: pool.Conn, case: int, revision: int) -> list[Assertion]:
-    """What counts for a trial of `revision`."""
+    """What counts for a trial of `revision`: what was asserted, and that whoever the case's run wrote to gets a mail.
+
+    The mails are looked up each time: a run that still waits may have its mail refused after the case was made.
+    """
+    meant = await (await conn.execute(Q["meant"], {"case": case, "states": list(MEANT)})).fetchall()
     rows = await (await conn.execute(Q["assertions"], {"case": case, "revision": revision})).fetchall()
-    return [Assertion(row["kind"], row["expected"]) for row in rows]
+    sent = [Assertion("effect", {"to": row["to"]}) for row in meant]
+    return sent + [Assertion(row["kind"], row["expected"]) for row in rows]
 
 
 async def work_of(conn: pool.Conn, run: int) -> Work:
     """What a run wanted to send, and its result."""
     result = await (await conn.execute(Q["result"], {"run": run})).fetchone()
-    return Work(await _mails(conn, run, DRAFTED), (result["result"] if result else "") or "")
-
-
-async def _mails(conn: pool.Conn, run: int, states: Sequence[str]) -> tuple[Mapping[str, str], ...]:
-    rows = await (await conn.execute(Q["mails"], {"run": run, "states": list(states)})).fetchall()
-    return tuple(row["request"] for row in rows)
+    rows = await (await conn.execute(Q["mails"], {"run": run, "states": list(DRAFTED)})).fetchall()
+    return Work(tuple(row["request"] for row in rows), (result["result"] if result else "") or "")
 
 
 async def open_cases(conn: pool.Conn, agent: agents.Agent) -> list[dict[str, Any]]:

@@ -55,9 +55,8 @@ class Sender:
     def standing(self, label: str) -> policy.Standing:
         """What the policy may rely on for this run."""
         bound = {self.task.sender.lower(), *self.manifest.recipients} - {""}
-        if self.task.label == "owner":  # whom the owner names in the task itself, the owner means
-            bound |= {address.lower() for address in policy.ADDRESS.findall(self.task.text)}
-        return policy.Standing(label, frozenset(bound), frozenset({self.address.lower()}), self.manifest.approvals)
+        own = frozenset({self.address.lower()})
+        return policy.Standing(label, self.task.label == "owner", frozenset(bound), own, self.manifest.approvals)
 
 
 async def find(conn: pool.Conn, run: int, seq: int) -> Effect | None:
@@ -147,12 +146,13 @@ async def deliver(database: pool.Database, run: runs.Run, effect: Effect, sender
     try:
         return await server.send(effect.message, sender.address, effect.destination)
     except errors.NoMailServer as error:
-        found = await server.was_sent(sent_as) if isinstance(error, errors.MailUncertain) else False
-        if found is not False:
+        if not isinstance(error, errors.MailUncertain):
+            async with database.api() as conn:  # certainly not sent: approved still stands, another try may send it
+                await move(conn, run, effect, ("dispatching",), "approved")
+            raise
+        if (found := await server.was_sent(sent_as)) is not False:
             return await _looked_up(database, run, effect, found=found)
-        async with database.api() as conn:  # certainly not sent: approved still stands, another try may send it
-            await move(conn, run, effect, ("dispatching",), "approved")
-        raise
+        raise  # it may still turn up: the effect stays `dispatching`, and another try looks again first
 
 
 async def _looked_up(database: pool.Database, run: runs.Run, effect: Effect, *, found: bool | None) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pocketlet import errors
 from pocketlet.agents import agent as agents
-from pocketlet.agents import cases, runs
+from pocketlet.agents import cases, policy, runs
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool, queries
 
@@ -37,12 +37,7 @@ async def give(conn: pool.Conn, run_id: int, verdict: str, comment: str, edited:
         raise errors.Conflict(f"Run {run_id} is the {run.kind}'s own; give feedback on a run of the agent.")
     if run.state not in ("done", "waiting", "failed", "stopped"):
         raise errors.Conflict(f"Run {run_id} is still {run.state}.", hint="Wait for it to finish.")
-    if len(comment) > MAX_COMMENT:
-        raise errors.BadInput(f"The comment is longer than {MAX_COMMENT} characters.")
-    if verdict != "right" and not comment.strip() and not edited:
-        raise errors.BadInput(
-            "Say what should change.", hint="Give a TEXT, or the draft as you would have sent it with --edited FILE."
-        )
+    _check(verdict, comment, edited)
     agent = await agents.by_id(conn, run.agent_id)
     values = {"agent": agent.id, "run": run_id, "verdict": verdict, "comment": comment.strip(), "edited": edited}
     made = await (await conn.execute(Q["add"], values)).fetchone()
@@ -53,9 +48,21 @@ async def give(conn: pool.Conn, run_id: int, verdict: str, comment: str, edited:
         return number, None
     task = tasks.Task("text", comment, "owner")
     curation = {"agent": agent.id, "kind": "manager", "revision": agent.current, "input": task.record()}
-    manager = await runs.insert(conn, curation | {"label": "owner", "feedback": number})
+    label = policy.join("owner", run.label)  # the manager reads the run's drafts
+    manager = await runs.insert(conn, curation | {"label": label, "feedback": number})
     await conn.execute(Q["curated_by"], {"id": number, "run": manager})
     return number, manager
+
+
+def _check(verdict: str, comment: str, edited: str | None) -> None:
+    if verdict not in VERDICTS:
+        raise errors.BadInput(f"A verdict is one of {', '.join(VERDICTS)}, not {verdict!r}.")
+    if len(comment) > MAX_COMMENT:
+        raise errors.BadInput(f"The comment is longer than {MAX_COMMENT} characters.")
+    if verdict != "right" and not comment.strip() and not edited:
+        raise errors.BadInput(
+            "Say what should change.", hint="Give a TEXT, or the draft as you would have sent it with --edited FILE."
+        )
 
 
 async def get(conn: pool.Conn, number: int) -> Feedback:

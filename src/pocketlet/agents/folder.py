@@ -39,9 +39,15 @@ def read(path: Path) -> Folder:
 
 
 def write(path: Path, files: dict[str, str]) -> None:
-    """Writes files into a new or empty folder. Raises errors.Conflict if something is there."""
+    """Writes files into a new or empty folder.
+
+    Raises errors.Conflict if something is there, or if a name (a table's may be anything) leads out of the folder.
+    """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise errors.Conflict(f"{path} is not empty.", hint="Export into a new folder.")
+    for name in files:
+        if not (path / name).resolve().is_relative_to(path.resolve()):
+            raise errors.Conflict(f"{name!r} would be written outside of {path}.", hint="Rename that table first.")
     for name, text in files.items():
         target = path / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """The tools that look things up, and the one that remembers: sql, search, read, skill, attachment, remember."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from pocketlet import errors
@@ -11,23 +11,29 @@ from pocketlet.platform import apps, messages
 
 Q = queries.load("lookups")
 CORE = {"memories", "results"}
+RUNS = "run"  # the platform's table under the view `runs`
 PAGE = 4_000  # characters of one `read` page
 KINDS = ("note", "preference", "fact", "person", "order", "open_question")
 
 
 async def _sql(context: toolbox.Context, args: Mapping[str, Any]) -> toolbox.Outcome:
-    rows = await reader.query(context.database, apps.reader(context.schema), args["query"])
+    try:
+        rows = await reader.query(context.database, apps.reader(context.schema), args["query"])
+    except errors.GateRefusal as error:  # it may quote a value of any row
+        return toolbox.refusal(error, label=await _label(context, {*CORE, RUNS}))
     meta = {"rows": len(rows.rows), "capped": rows.capped, "numbers": table.numbers(rows)}
-    return toolbox.Outcome(table.render(rows), label=await _label(context, rows), meta=meta)
+    return toolbox.Outcome(table.render(rows), label=await _label(context, rows.tables), meta=meta)
 
 
-async def _label(context: toolbox.Context, rows: reader.Rows) -> str:
-    """Of a query's rows: outside if it read a core table that holds any outside text (which rows, none can say)."""
+async def _label(context: toolbox.Context, read: Set[str]) -> str:
+    """Of what a query gave: outside if a table that it read holds any outside text (which rows, none can say)."""
     async with context.database.api() as conn:
-        for name in sorted(rows.tables & CORE):
+        for name in sorted(read & CORE):
             query = queries.named(Q["holds_outside"], schema=context.schema, table=name)
             if await (await conn.execute(query)).fetchone():
                 return "outside"
+        if RUNS in read and await (await conn.execute(Q["ran_outside"], {"agent": context.run.agent_id})).fetchone():
+            return "outside"
     return "own-data"
 
 

@@ -113,14 +113,24 @@ async def _drive(engine: Engine, kind: Kind, run: runs.Run) -> None:
         if state.pending:
             step = await _use_tool(engine, kind, work, steps, state)
         elif steps and not state.pending and steps[-1].kind == "model":
-            finish = toolbox.Finish("done", state.last_text or "(no text)")
-            return await _finish(engine, kind, work, steps, finish)
+            return await _finish(engine, kind, work, steps, _in_words(steps[-1]))
         else:
             _check_limits(work, steps)
             step = await engine.thinker.think(work.run, work.agent, playbook.manifest, briefing, state)
         if step is None:
             return None
         steps.append(journal.as_stored(step))
+
+
+def _in_words(last: journal.Step) -> toolbox.Finish:
+    """A reply without a call ends the run, if it is whole and says something. Raises errors.BadModelReply."""
+    reason = last.response["finish"]
+    if reason == "length":
+        hint = "Raise `max_tokens` in agent.toml, import it with --replace, and start a new run."
+        raise errors.BadModelReply("The model's answer was cut off at `max_tokens`.", hint=hint)
+    if reason == "content_filter" or not last.response["text"].strip():
+        raise errors.BadModelReply("The model ended without an answer and without calling a tool.")
+    return toolbox.Finish("done", last.response["text"])
 
 
 async def _briefing(engine: Engine, conn: pool.Conn, kind: Kind, work: Work) -> briefings.Briefing:
@@ -151,7 +161,10 @@ async def _stopped(engine: Engine, work: Work) -> bool:
 def _check_limits(work: Work, steps: Sequence[journal.Step]) -> None:
     limit = work.playbook.manifest.max_steps
     if len(steps) >= limit:
-        hint = "Raise `max_steps` in agent.toml, or look at what it keeps doing: `pocketlet show RUN`."
+        hint = (
+            "See what it keeps doing: `pocketlet show RUN`. For more steps, raise `max_steps` in agent.toml, "
+            "`pocketlet agent import --replace DIR`, and start a new run."
+        )
         raise errors.Failed(f"The run took {limit} steps and did not finish.", hint=hint)
     same = Counter(
         (step.tool, pool.canonical(step.request), pool.canonical(step.response)) for step in steps if step.tool

@@ -26,6 +26,9 @@ from pocketlet.agents import (
     feedback as feedbacks,
 )
 from pocketlet.agents import (
+    manifest as manifests,
+)
+from pocketlet.agents import (
     playbook as playbooks,
 )
 from pocketlet.agents import task as tasks
@@ -90,6 +93,8 @@ async def _report(conn: pool.Conn, number: int) -> str:
 
 
 def _reported(step: journal.Step) -> str:
+    if step.tool not in {*manifests.RUN_TOOLS, "finish"}:
+        return "a tool that there is not: error"  # its name is the run's own words
     if step.error:
         return f"{step.tool}: error"
     if step.tool == "sql":
@@ -138,10 +143,6 @@ async def _set_instructions(context: toolbox.Context, args: Mapping[str, Any]) -
     return toolbox.Outcome("noted; the owner sees the change as a diff")
 
 
-async def _finish(context: toolbox.Context, args: Mapping[str, Any]) -> toolbox.Outcome:
-    return toolbox.Outcome("finished", finish=toolbox.Finish(args["outcome"], args["summary"].strip()))
-
-
 TOOLS: Mapping[str, toolbox.Tool] = {
     "sql": lookups.TOOLS["sql"],
     "draft_lesson": toolbox.Tool(
@@ -170,11 +171,10 @@ TOOLS: Mapping[str, toolbox.Tool] = {
         _set_instructions,
         {"text": toolbox.text("All of them."), "reason": toolbox.text("Why.")},
     ),
-    "finish": toolbox.Tool(
-        "finish",
-        "Ends the curation. What you noted becomes one draft revision.",
-        _finish,
-        {
+    "finish": replace(
+        toolbox.FINISH,
+        description="Ends the curation. What you noted becomes one draft revision.",
+        required={
             "outcome": toolbox.text("What came of it.", enum=["drafted", "no_change", "asked"]),
             "summary": toolbox.text("What changes and why, in one or two sentences for the owner."),
         },
@@ -214,7 +214,7 @@ def _drafted(work: loop.Work, noted: Sequence[journal.Step], given: feedbacks.Fe
             lessons.append(
                 playbooks.Lesson(
                     name=playbooks.slug(args["topic"]),
-                    topic=" ".join(args["topic"].split())[:120],
+                    topic=" ".join(args["topic"].split())[: playbooks.MAX_TOPIC],
                     body=args["body"].replace("\r\n", "\n").strip(),
                     predicate=when,
                     authority="owner",

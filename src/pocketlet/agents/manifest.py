@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import cast
 
 from pocketlet import errors
+from pocketlet.platform import compose
 
 RUN_TOOLS = ("sql", "search", "read", "skill", "attachment", "remember", "send_mail")
 DEFAULT_BUDGET = {"run": Decimal("0.50"), "day": Decimal("5.00")}
@@ -119,12 +120,19 @@ def _approvals(value: object, where: str) -> tuple[Mapping[str, str], tuple[str,
     rules: dict[str, str] = {}
     for key, rule in table.items():
         if key == "recipients":
-            recipients = tuple(text.lower() for text in _texts(rule, f"{where}: `approvals.recipients`"))
+            recipients = tuple(_recipient(text, where) for text in _texts(rule, f"{where}: `approvals.recipients`"))
         elif key == "send_mail" and rule in ("ask", "allow"):
             rules[key] = str(rule)
         else:
             raise errors.BadAgent(f'{where}: `approvals` must be like {{send_mail = "ask"}} (or "allow").')
     return rules, recipients
+
+
+def _recipient(text: str, where: str) -> str:
+    try:
+        return compose.address(text.strip()).lower()
+    except errors.BadInput as error:
+        raise errors.BadAgent(f"{where}: `approvals.recipients`: {error}", hint=error.hint) from error
 
 
 def _facts(table: Mapping[str, object], where: str) -> Mapping[str, Mapping[str, tuple[str, ...]]]:

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import cast
 
 import yaml
@@ -15,6 +16,7 @@ from pocketlet.agents import manifest as manifests
 FRONT = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*\n?(.*)\Z", re.DOTALL)
 NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+MAX_TOPIC = 120  # characters
 AUTHORITIES = ("owner", "member", "outcome")
 
 
@@ -126,7 +128,18 @@ def parse_lesson(name: str, text: str, *, since: str) -> Lesson:
         raise errors.BadAgent(f"{where}: `authority` is one of {', '.join(AUTHORITIES)}.")
     predicate = {str(key): str(value) for key, value in cast("Mapping[object, object]", when).items()}
     topic = str(data.get("topic") or body.splitlines()[0][:80])
-    return Lesson(name, topic, body, predicate, authority, str(data.get("since") or since))
+    if len(topic) > MAX_TOPIC:
+        raise errors.BadAgent(f"{where}: `topic` has at most {MAX_TOPIC} characters.")
+    return Lesson(name, topic, body, predicate, authority, _instant(str(data.get("since") or since), where))
+
+
+def _instant(text: str, where: str) -> str:
+    """A point in time in RFC 3339; without an offset it is UTC. Raises errors.BadAgent."""
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError) as error:
+        raise errors.BadAgent(f"{where}: `since` must be like 2026-11-22T09:00:00+00:00, not {text!r}.") from error
 
 
 def parse_skill(name: str, files: Mapping[str, str]) -> Skill:

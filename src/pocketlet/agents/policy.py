@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+#: An address in a text: what `compose.address` takes, but for a mark before it, which is a quote more often than not.
+ADDRESS = re.compile(r"\w[\w.!#$%&'*+/=?^`{|}~-]*@[\w-]+(?:\.[\w-]+)+")
 ORDER = ("owner", "playbook", "own-data", "outside")
 
 
@@ -28,14 +29,14 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the gate itself knows of the run: its label, and the addresses that are bound for it.
+    """What the gate itself knows of the run: its label, whether the owner gave the task, the addresses bound for it.
 
-    Bound are the sender of the mail that triggered the run, the recipients the owner listed, and the addresses in a
-    task that the owner wrote; nothing that the
+    Bound are the sender of the mail that triggered the run and the recipients the owner listed; nothing that the
     model or a Reply-To header says binds an address. The addresses are in lower case.
     """
 
     label: str
+    owners_task: bool
     bound: frozenset[str]
     own: frozenset[str]
     approvals: Mapping[str, str]
@@ -48,7 +49,7 @@ def join(*labels: str) -> str:
 
 def on_mail(mail: Mail, standing: Standing) -> Decision:
     """The decision on one mail."""
-    tainted = standing.label == "outside"
+    tainted = standing.label == "outside" and not standing.owners_task  # else the owner is asked, whatever was read
     bound = mail.to.lower() in standing.bound
     if tainted and not bound:
         why = f"{mail.to} is neither the sender of this task's mail nor one of the owner's `recipients`."

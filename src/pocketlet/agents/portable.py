@@ -45,6 +45,7 @@ async def _fill(database: pool.Database, conn: pool.Conn, name: str, folder: fol
         async with database.login(name) as app, app.transaction():
             for file, text in folder.playbook.schema_files.items():
                 await bulk.run_script(app, text, where=f"schema/{file}")
+            await bulk.check_names(app, name)
             for table in await bulk.in_order(app, name, folder.data.keys() - set(CORE)):
                 await bulk.load(app, name, table, folder.data[table])
             tables = await bulk.table_map(app, name)
@@ -57,7 +58,7 @@ async def _fill(database: pool.Database, conn: pool.Conn, name: str, folder: fol
 
 
 async def renew(database: pool.Database, path: Path) -> tuple[agents.Agent, int]:
-    """Makes the folder the next revision of the agent that has its name, and adopts it.
+    """Makes the folder the next revision of the agent that has its name, and adopts it; it is the owner's from then on.
 
     Raises errors.Conflict if the memory tables differ: those are not changed by an import.
     """
@@ -75,6 +76,7 @@ async def renew(database: pool.Database, path: Path) -> tuple[agents.Agent, int]
         change = revisions.Change(f"imported from {path.name}", parent=agent.current)
         n = await revisions.add(conn, agent, new, change)
         await revisions.decide(conn, agent, n, "import")
+        await agents.imported(conn, agent.id)
     return agent, n
 
 

@@ -112,6 +112,11 @@ async def decide(conn: pool.Conn, agent: agents.Agent, n: int, verdict: str, **w
         raise errors.Conflict(f"Revision {n} is the current one.")
     if (verdict == "discard" and row["state"] != "draft") or (verdict == "adopt" and row["state"] == "discarded"):
         raise errors.Conflict(f"Revision {n} is {row['state']}, not a draft.")
+    if verdict == "adopt" and row["state"] == "draft" and row["parent"] != row["current"]:
+        raise errors.Conflict(
+            f"Revision {n} was drafted from revision {row['parent']}, and revision {row['current']} counts now.",
+            hint="Adopting it would drop what came in between: give the feedback again, then adopt the new draft.",
+        )
     values = {"agent": agent.id, "n": n, "verdict": verdict, "author": why.get("author", "owner")}
     values |= {"because": why.get("because", ""), "evidence": pool.jsonb(why.get("evidence", {}))}
     await conn.execute(Q["decide"], values)

@@ -97,9 +97,10 @@ async def hold(conn: pool.Conn, run: Run) -> bool:
 
 
 async def start_briefing(conn: pool.Conn, run: Run, record: Mapping[str, object]) -> None:
-    """Stores the briefing that the run will keep: record, hash, overhead_tokens, lessons, model."""
-    values = {"run": run.id, **record, "briefing": pool.jsonb(record["briefing"])}
-    await conn.execute(Q["start_briefing"], values)
+    """Stores the briefing that the run will keep: record, hash, overhead, lessons, model. Raises errors.LostRun."""
+    values = {"run": run.id, "fence": run.fence, **record, "briefing": pool.jsonb(record["briefing"])}
+    if (await conn.execute(Q["start_briefing"], values)).rowcount == 0:
+        raise errors.LostRun
 
 
 async def wake(conn: pool.Conn, number: int) -> None:

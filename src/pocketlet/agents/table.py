@@ -6,6 +6,7 @@ from pocketlet.db import reader
 
 CELL = 200  # characters
 BYTES = 6_000  # about 1,500 tokens
+NAME = re.compile(r"[a-z_][a-z0-9_]{0,30}")
 NUMBER = re.compile(r"-?\d{1,12}(?:\.\d{1,4})?")
 
 
@@ -35,8 +36,11 @@ def _cell(value: str | None) -> str:
 
 
 def numbers(rows: reader.Rows) -> dict[str, str]:
-    """The numeric cells of a single row by column: typed facts that a report may show."""
+    """The numeric cells of a single row by column: typed facts that a report may show.
+
+    A column's name may be the query's own words: only those that are plain identifiers are kept.
+    """
     if len(rows.rows) != 1:
         return {}
     found = zip(rows.columns, rows.rows[0], strict=True)
-    return {name: value for name, value in found if value is not None and NUMBER.fullmatch(value)}
+    return {name: value for name, value in found if value and NUMBER.fullmatch(value) and NAME.fullmatch(name)}

@@ -10,6 +10,9 @@ from pocketlet import errors
 from pocketlet.agents import manifest as manifests
 from pocketlet.platform import messages
 
+MAILISH = re.compile(rb"(?im)^\s*(?:\xef\xbb\xbf)?(?:from|to|received|return-path|message-id|subject)[ \t]*:")
+#: The beginning of anything that could be read as one of our marks, whatever stands between bracket and word.
+MARK = re.compile(r"<(?=[^\w<>]{0,20}outside)", re.IGNORECASE)
 MAX_INPUT = 25_000_000  # bytes
 MAX_TEXT = 40_000  # characters that a briefing shows; the rest is cut and said so
 
@@ -61,11 +64,18 @@ def read(raw: bytes) -> Task:
         raise errors.BadInput(f"The input is neither a mail message nor UTF-8 text (byte {error.start}).") from error
     if text.lstrip()[:1] in "{[":
         try:
-            document = json.loads(text)
+            document = json.dumps(json.loads(text), ensure_ascii=False, indent=1)
         except ValueError as error:
             raise errors.BadInput(f"The input looks like JSON and is not: {error}.") from error
-        return Task("json", json.dumps(document, ensure_ascii=False, indent=1), "owner")
-    return Task("text", text.strip(), "owner")
+        except RecursionError as error:
+            raise errors.BadInput("The input is JSON that is nested too deeply.") from error
+        return Task("json", document, _label(raw))
+    return Task("text", text.strip(), _label(raw))
+
+
+def _label(raw: bytes) -> str:
+    """What the owner gave is the owner's, unless it looks like somebody's mail that only fails to be a proper one."""
+    return "outside" if MAILISH.search(raw) else "owner"
 
 
 def from_mail(raw: bytes) -> Task:
@@ -100,7 +110,7 @@ def _shows(words: tuple[str, ...], text: str) -> bool:
 
 
 def render(task: Task, found: Mapping[str, str]) -> str:
-    """The task as the model reads it; what came from outside stands between marks that it can't forge."""
+    """The task as the model reads it. The text stands between marks that it can't forge; header fields are one line."""
     lines = ["# Task", f"trigger: {task.kind}"]
     if task.kind == "mail":
         sender = f"{task.sender_name} <{task.sender}>" if task.sender_name else task.sender
@@ -114,7 +124,7 @@ def render(task: Task, found: Mapping[str, str]) -> str:
 
 def quote(text: str) -> str:
     """Outside text between its marks; a mark inside the text is broken up."""
-    return "<outside>\n" + re.sub(r"<(?=/?outside)", "&lt;", _cut(text), flags=re.IGNORECASE) + "\n</outside>"
+    return "<outside>\n" + MARK.sub("&lt;", _cut(text)) + "\n</outside>"
 
 
 def _cut(text: str) -> str:
@@ -124,4 +134,4 @@ def _cut(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    return re.sub(r"<(?=/?outside)", "&lt;", " ".join(text.split()), flags=re.IGNORECASE)[:500]
+    return MARK.sub("&lt;", " ".join(text.split()))[:500]

@@ -75,7 +75,7 @@ class Thinker:
                 reserved = await ledger.reserve(conn, entry, manifest.budget)
             try:
                 return await self.gateway.complete(endpoint, request), reserved
-            except (errors.NoModel, errors.BadModelReply) as error:
+            except errors.PocketletError as error:
                 billed = isinstance(error, errors.ModelTimeout | errors.BadModelReply)
                 async with self.database.api() as conn:
                     await ledger.note_failure(conn, reserved, str(error), billed=billed)

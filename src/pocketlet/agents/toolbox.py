@@ -117,7 +117,12 @@ async def call(tools: Mapping[str, Tool], context: Context, wanted: models.ToolC
     try:
         return await tool.act(context, wanted.args or {})
     except (errors.GateRefusal, errors.BadInput, errors.NotFound, errors.Conflict) as error:
-        return Outcome(error=f"{error} {error.hint}".strip())
+        return refusal(error)
+
+
+def refusal(error: errors.PocketletError, label: str = "playbook") -> Outcome:
+    """The error as an observation that the model can act on."""
+    return Outcome(error=f"{error} {error.hint}".strip(), label=label)
 
 
 OUTCOMES = ("done", "blocked", "nothing_to_do", "needs_person")

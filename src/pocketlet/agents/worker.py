@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from pocketlet import settings
 from pocketlet.agents import kinds, loop, thinking
@@ -15,7 +16,10 @@ from pocketlet.platform.gateways import models, submission
 async def serving(
     database: pool.Database, config: settings.Settings, role: str, *, mail_port: int | None = None
 ) -> AsyncGenerator[loop.Engine]:
-    """Runs are advanced in the background while the block lasts. `role`: up, worker or command."""
+    """Runs are advanced in the background while the block lasts. `role`: up, worker or command.
+
+    Sealed settings are read again whenever a run is taken up, so that a key that was just sealed counts.
+    """
     lookup = await variables(database, config)
     async with database.api() as conn:
         instance = await installation.identity(conn)
@@ -31,7 +35,10 @@ async def serving(
         )
 
         async def advance(run: int) -> None:
-            await loop.advance(engine, kinds.KINDS, run)
+            lookup = await variables(database, config)
+            server = submission.read(lookup("POCKETLET_SMTP_URL"))
+            fresh = replace(engine, thinker=replace(engine.thinker, lookup=lookup), server=server)
+            await loop.advance(fresh, kinds.KINDS, run)
 
         async with queue.working(database, worker, advance):
             yield engine
@@ -42,7 +49,7 @@ async def serving(
 
 
 async def variables(database: pool.Database, config: settings.Settings) -> Callable[[str], str | None]:
-    """Looks a provider's variable up: the environment first, then the sealed settings."""
+    """Looks a provider's variable up: the environment first, then the settings that are sealed now."""
     environment = settings.provider_environment()
     async with database.api() as conn:
         sealed = await vault.opened(conn, vault.key(config.home)) if await vault.names(conn) else {}

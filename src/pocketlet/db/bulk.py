@@ -107,6 +107,13 @@ async def in_order(conn: pool.Conn, schema: str, tables: Iterable[str]) -> list[
         return wanted
 
 
+async def check_names(conn: pool.Conn, schema: str) -> None:
+    """Raises errors.BadInput if the app made a table that can't have a file of its name."""
+    for table in await own_tables(conn, schema):
+        if "/" in table:
+            raise errors.BadInput(f"schema/ makes a table {table!r}; a table's name holds no slash.")
+
+
 async def own_tables(conn: pool.Conn, schema: str) -> list[str]:
     """Names of the tables that the app itself made."""
     return [row["name"] for row in await (await conn.execute(Q["own_tables"], {"schema": schema})).fetchall()]

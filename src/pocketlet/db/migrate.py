@@ -3,6 +3,8 @@
 import contextlib
 import hashlib
 import importlib.metadata
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -52,9 +54,10 @@ async def _applied(database: pool.Database) -> dict[str, str]:
 async def prepare(database: pool.Database) -> None:
     """Creates or upgrades. Raises errors.NoPostgres, errors.BadMigration; nothing is left half-done."""
     _refuse_newer(await _applied(database))
-    await _database(database)
-    await _cluster(database)
-    await _queue(database)
+    with _allowed(database):
+        await _database(database)
+        await _cluster(database)
+        await _queue(database)
     for name, checksum in files().items():
         await _apply(database, name, checksum)
     _refuse_newer(await _applied(database))
@@ -74,6 +77,18 @@ async def _database(database: pool.Database) -> None:
         # Another process may make it at the same moment.
         with contextlib.suppress(pg.DuplicateDatabase, pg.UniqueViolation):
             await conn.execute(queries.named(queries.text("cluster/create.sql"), database=name))
+
+
+@contextmanager
+def _allowed(database: pool.Database) -> Generator[None]:
+    """What the URL's user may not do is the user's to hear, in one sentence."""
+    try:
+        yield
+    except pg.InsufficientPrivilege as error:
+        raise errors.BadMigration(
+            f"{database.address.setup_user} may not set Pocketlet up in this Postgres: {pool.first_line(error)}.",
+            hint="Give POCKETLET_DATABASE_URL a role that owns the database and may create roles (CREATEROLE).",
+        ) from error
 
 
 async def _cluster(database: pool.Database) -> None:

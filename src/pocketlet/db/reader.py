@@ -28,6 +28,7 @@ LADDER = (
     ("limit_4s", 4.0),
     ("limit_5s", 5.0),
 )
+LOST = {"", "57P01", "57P02", "57P03"}  # SQLSTATEs of an OperationalError after which there is no connection
 MESSAGE = 300  # characters of an error message that are passed on
 HINT = (
     "Ask for less: filter by a key (an entity, an id, a date), add LIMIT, or aggregate in SQL; "
@@ -66,23 +67,33 @@ async def query(
     params: Mapping[str, object] | None = None,
     limits: Limits | None = None,
 ) -> Rows:
-    """Runs one SELECT as `login`. Raises errors.GateRefusal with a reason that a model can act on."""
+    """Runs one SELECT as `login`.
+
+    Raises errors.GateRefusal with a reason that a model can act on, and errors.NoPostgres if the connection is lost.
+    """
     limits = limits or Limits()
     if "\x00" in statement:
         raise errors.GateRefusal("The query holds a NUL character.")
     async with database.login(login) as conn:
+        deadline = clock.monotonic() + limits.seconds
         try:
-            rows = await _read(conn, statement.encode("utf-8", "replace"), params, limits)
+            rows = await _read(conn, statement.encode("utf-8", "replace"), params, limits, deadline)
             await conn.rollback()  # never COMMIT: a notification of a function that was called would leave
             return rows
         except psycopg.DatabaseError as error:
+            if isinstance(error, psycopg.OperationalError) and (error.sqlstate or "") in LOST:
+                if clock.monotonic() < deadline:
+                    raise
+                # Past the deadline it was the watchdog that ended it.
+                raise errors.GateRefusal(_too_long(limits), hint=HINT) from error
             # 53…: resources, 57014: time. Only then does asking for less help.
             greedy = (error.sqlstate or "").startswith(("53", "57"))
             raise errors.GateRefusal(_explain(error, limits), hint=HINT if greedy else "") from error
 
 
-async def _read(conn: pool.Conn, statement: bytes, params: Mapping[str, object] | None, limits: Limits) -> Rows:
-    deadline = clock.monotonic() + limits.seconds
+async def _read(
+    conn: pool.Conn, statement: bytes, params: Mapping[str, object] | None, limits: Limits, deadline: float
+) -> Rows:
     await conn.execute(Q["begin"])
     await _limit_time(conn, deadline, limits)
     explained = await conn.execute(b"EXPLAIN (FORMAT JSON) " + statement, params, binary=True)

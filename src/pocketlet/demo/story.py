@@ -1,7 +1,8 @@
 """The crm story: six steps on real parts. Only the model is a stand-in, and it is named as one."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib import resources
@@ -28,11 +29,12 @@ from pocketlet.agents import (
 from pocketlet.db import pool
 from pocketlet.demo import data, mails, telling, waiting
 from pocketlet.demo import world as worlds
+from pocketlet.platform import cluster_home, ledger, locks, queue
 from pocketlet.platform import database as databases
-from pocketlet.platform import ledger
 
 COMMENT = "Never promise a delivery date; offer 10 % if it is more than 7 days late."
 AGENT = "crm"
+ELSEWHERE = "Tell the demo elsewhere: POCKETLET_HOME=/some/new/folder pocketlet demo crm"
 
 
 @dataclass(slots=True)
@@ -52,42 +54,70 @@ class Story:
 
 
 async def tell(config: settings.Settings, *, seed: int, quiet: bool) -> dict[str, Any]:
-    """Tells the story; its facts. Raises errors.Conflict if an agent `crm` is there that is not the demo's."""
+    """Tells the story; its facts.
+
+    Raises errors.Conflict if an agent `crm` is there that is not the demo's, or if another demo or worker runs here.
+    """
     began = clock.monotonic()
     teller = telling.Teller(quiet=quiet)
     own_model = bool(config.model)
     teller.progress("starting Postgres")
-    async with databases.opened(config) as database:
-        teller.progress("making the shop: 30 customers, 200 messages, 120 sales")
-        folder = config.home / "demo" / AGENT
-        cast = await _prepare(database, folder, seed)
-        told = mails.story(cast)
-        mails.write(config.home / "demo" / "mails", told)
-        sent = config.home / "demo" / "sent"
-        shutil.rmtree(sent, ignore_errors=True)
-        with worlds.made(config.home, sent, own_model=own_model) as world:
-            story = Story(database, world, teller, cast, told, waiting.Watch(database, world))
-            model = config.model or "openai:standin (a stand-in: a small program, not a language model)"
-            teller.say(f"Model: {model}", "bold")
-            for number, (name, title, step) in enumerate(STEPS, 1):
-                teller.chapter(number, title)
-                run, ok, facts = await step(story)
-                story.told.append({"id": name, "ok": ok, "run": run, "facts": facts})
-            cost = await _total(database)
+    with _only_demo(config.home):
+        async with databases.opened(config) as database:
+            await _check_alone(database)
+            teller.progress("making the shop: 30 customers, 200 messages, 120 sales")
+            folder = config.home / "demo" / AGENT
+            cast = await _prepare(database, folder, seed)
+            told = mails.story(cast)
+            mails.write(config.home / "demo" / "mails", told)
+            sent = config.home / "demo" / "sent"
+            shutil.rmtree(sent, ignore_errors=True)
+            with worlds.made(config.home, sent, own_model=own_model) as world:
+                story = Story(database, world, teller, cast, told, waiting.Watch(database, world))
+                model = config.model or "openai:standin (a stand-in: a small program, not a language model)"
+                teller.say(f"Model: {model}", "bold")
+                for number, (name, title, step) in enumerate(STEPS, 1):
+                    teller.chapter(number, title)
+                    run, ok, facts = await step(story)
+                    story.told.append({"id": name, "ok": ok, "run": run, "facts": facts})
+                cost = await _total(database)
     ok = all(step["ok"] for step in story.told)
     seconds = round(clock.monotonic() - began, 1)
     return {"ok": ok, "seconds": seconds, "model": model, "steps": story.told, "cost_usd": str(cost), "seed": seed}
+
+
+@contextmanager
+def _only_demo(home: Path) -> Generator[None]:
+    """Keeps other demos out of this home. Raises errors.Conflict if one is there."""
+    cluster_home.make_home(home)
+    (home / "demo").mkdir(exist_ok=True)
+    lock = locks.open_file(home / "demo" / "lock")
+    try:
+        if not locks.try_exclusive(lock):
+            raise errors.Conflict("A demo is running in this home already.", hint=ELSEWHERE)
+        yield
+    finally:
+        locks.unlock_and_close(lock)
+
+
+async def _check_alone(database: pool.Database) -> None:
+    """A worker that is there would take the demo's runs, with its own model. Raises errors.Conflict."""
+    await queue.rescue(database)
+    async with database.api() as conn:
+        if any(worker["role"] in ("up", "worker") for worker in await queue.workers(conn)):
+            raise errors.Conflict(
+                "Another worker is running here, and would take the demo's runs.",
+                hint=f"`pocketlet down` stops it. {ELSEWHERE}",
+            )
 
 
 async def _prepare(database: pool.Database, folder: Path, seed: int) -> data.Cast:
     """A fresh folder and a fresh agent; a killed demo's are taken away first."""
     async with database.api() as conn:
         there = [agent for agent in await agents.everyone(conn) if agent.name == AGENT]
-    if there and there[0].origin != "demo":
-        raise errors.Conflict(
-            "There is an agent `crm` that the demo did not make.",
-            hint="Tell the demo elsewhere: POCKETLET_HOME=/some/new/folder pocketlet demo crm",
-        )
+        for agent in there:
+            if agent.origin != "demo" or await _has_own_revision(conn, agent):
+                raise errors.Conflict("There is an agent `crm` that is not the demo's, or not only.", hint=ELSEWHERE)
     if there:
         await portable.remove(database, AGENT)
     shutil.rmtree(folder, ignore_errors=True)
@@ -96,6 +126,11 @@ async def _prepare(database: pool.Database, folder: Path, seed: int) -> data.Cas
     cast = data.write(folder, seed=seed, today=clock.now().date())
     await portable.load(database, folder, origin="demo")
     return cast
+
+
+async def _has_own_revision(conn: pool.Conn, agent: agents.Agent) -> bool:
+    """Whether its owner imported a revision over what the demo made: those of the manager come from its runs."""
+    return any(row["revision"] != 1 and row["run"] is None for row in await revisions.history(conn, agent))
 
 
 async def _total(database: pool.Database) -> Decimal:

@@ -12,6 +12,7 @@ from pocketlet.demo import world as worlds
 
 PATIENCE = 75.0  # seconds; a run whose worker died may need a heartbeat's time to be noticed
 EVERY = 0.05
+REMOVED = "removed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,15 @@ class Watch:
         )
 
     async def rest(self, run: int) -> str:
-        """The state in which the run rests. Raises errors.Failed with the run's own error if it failed."""
+        """The state in which the run rests. Raises errors.Failed if it failed, with its own error, or was removed."""
 
         async def at_rest(conn: pool.Conn) -> bool:
-            return await runs.state(conn, run) in runs.AT_REST
+            return await runs.state(conn, run) in (*runs.AT_REST, REMOVED)
 
         await self.until(at_rest, f"Run {run}")
         async with self.database.api() as conn:
+            if await runs.state(conn, run) == REMOVED:
+                raise errors.Failed(f"Run {run} was removed, with its agent, while the demo waited for it.")
             row = await runs.ending(conn, run)
         if row["state"] == "failed":
             raise errors.Failed(f"Run {run} failed: {row['error']}", hint=row["hint"] or "")
@@ -54,7 +57,7 @@ class Watch:
             open_questions = [row for row in await effects.questions(conn) if row["run"] == run]
             if any(row["question"] == "send-again" for row in open_questions):
                 raise errors.Failed(f"Run {run} can't know whether its mail was sent.", hint="`pocketlet approvals`")
-            return await runs.state(conn, run) in ("done", "failed", "stopped")
+            return await runs.state(conn, run) in ("done", "failed", "stopped", REMOVED)
 
         await self.until(done, f"Run {run}")
         await self.rest(run)

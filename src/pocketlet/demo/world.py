@@ -14,8 +14,6 @@ import aiosmtplib
 
 from pocketlet import errors, settings
 
-MODEL_VARIABLES = ("OPENAI_BASE_URL", "OPENAI_API_KEY")
-
 
 @dataclass(slots=True)
 class World:

@@ -12,6 +12,7 @@ from pocketlet.db import migrate, pool
 from pocketlet.platform import server, vault
 
 EMBEDDED = "pocketlet"
+ESCAPES = "Write / # ? @ of a user name or password as %2F %23 %3F %40."
 
 
 @asynccontextmanager
@@ -61,8 +62,10 @@ def address_of_url(url: str, key: bytes) -> pool.Address:
     try:
         parts = urlsplit(url)
         port = parts.port or 5432
-    except ValueError as error:
-        raise errors.BadSetting(f"POCKETLET_DATABASE_URL is not a URL: {error}.") from error
+        if "@" in parts.path + parts.fragment:
+            raise ValueError("a / or # of the password ended the host")
+    except ValueError:  # its text is not passed on: what it quotes as the port may be a part of the password
+        raise errors.BadSetting("POCKETLET_DATABASE_URL is not a URL.", hint=ESCAPES) from None
     if parts.scheme not in ("postgres", "postgresql"):
         raise errors.BadSetting("POCKETLET_DATABASE_URL must begin with postgresql://.")
     options = parse_qs(parts.query)

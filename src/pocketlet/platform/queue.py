@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import procrastinate
 from procrastinate import exceptions as queue_errors
@@ -66,6 +67,7 @@ async def working(
         hands = _Hands(app, concurrency)
         done = asyncio.create_task(hands.work(stop))
         alive = asyncio.create_task(_keep_alive(database, worker, hands, stop))
+        done.add_done_callback(lambda _: stop.set())  # no heartbeat from a process that works no more
         try:
             yield
         finally:
@@ -105,7 +107,7 @@ class _Hands:
             )
             try:
                 await self._worker.run()
-            except queue_errors.ConnectorException as error:
+            except (queue_errors.ConnectorException, pool.DatabaseError, OSError) as error:
                 log.warning("the queue lost its connection and starts again: %s", error.__cause__ or error)
                 await _wait(stop, POLL_EVERY)
 
@@ -123,8 +125,8 @@ async def _keep_alive(database: pool.Database, worker: int, hands: _Hands, stop:
             async with database.api() as conn:
                 await conn.execute(Q["heartbeat"], {"id": worker, "queue_worker": number})
             await rescue(database)
-        except errors.NoPostgres as error:
-            log.warning("%s", error)
+        except (errors.PocketletError, pool.DatabaseError) as error:
+            log.warning("the heartbeat was missed: %s", error)
         await _wait(stop, RESCUE_EVERY if number is not None else 0.02)
 
 
@@ -132,21 +134,23 @@ async def rescue(database: pool.Database) -> int:
     """Brings back the jobs of workers that are gone; how many. A dead process of this machine is seen at once."""
     async with database.api() as conn:
         found = await (await conn.execute(Q["same_host"], {"host": os.uname().nodename})).fetchall()
-        gone = [row["id"] for row in found if not _runs(row["pid"])]
+        gone = [row["id"] for row in found if not is_alive(row["pid"])]
         given_up = await (await conn.execute(Q["bury"], {"gone": gone, "dead_after": DEAD_AFTER})).fetchall()
         runs = [row["run"] for row in given_up]
         row = await (await conn.execute(Q["bring_back"], {"runs": runs})).fetchone()
     return row["count"] if row else 0
 
 
-def _runs(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine runs; one that only waits to be reaped does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    stat = Path(f"/proc/{pid}/stat")
+    return not (stat.is_file() and stat.read_text(errors="replace").rpartition(")")[2].split()[:1] == ["Z"])
 
 
 def _app(database: pool.Database) -> procrastinate.App:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from pocketlet import errors
 
 HOST = "127.0.0.1"
 MAX_BYTES = 25_000_000
+NO_ADDRESS = re.compile(r"[^\w.!#$%&'*+/=?^`{|}~@-]")
 log = logging.getLogger(__name__)
 
 Knows = Callable[[str], Awaitable[bool]]
@@ -37,7 +39,7 @@ class _Handler:
         return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
-        raw = envelope.original_content or b""
+        raw = _return_path(envelope) + (envelope.original_content or b"")
         try:
             for address in envelope.rcpt_tos:
                 await self._accept(address, raw)
@@ -47,6 +49,11 @@ class _Handler:
             log.warning("mail not taken: %s", error)
             return "451 4.3.0 Try again later"
         return "250 2.0.0 Accepted"
+
+
+def _return_path(envelope: Envelope) -> bytes:
+    """The envelope's sender as a header (RFC 5321, 4.4); an empty one is how a bounce is known."""
+    return f"Return-Path: <{NO_ADDRESS.sub('', envelope.mail_from or '')}>\r\n".encode()
 
 
 @asynccontextmanager

@@ -9,8 +9,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import aiosmtplib
 
 from pocketlet import errors
+from pocketlet.platform.gateways import endpoints
 
 SECONDS = 30.0
+ESCAPES = "Write / # ? @ of a user name or password as %2F %23 %3F %40."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Submission:
             username=self.user or None,
             password=self.password or None,
             use_tls=self.tls,
-            start_tls=None if self.user and not self.tls else False,
+            start_tls=self._start_tls(),
             timeout=SECONDS,
         )
         try:
@@ -63,6 +65,12 @@ class Submission:
         finally:
             client.close()
         return f"{said.code} {said.message}"
+
+    def _start_tls(self) -> bool | None:
+        """Whether to insist on STARTTLS; None: only if it is offered. No password leaves the machine in clear."""
+        if self.tls or not self.user:
+            return False
+        return None if endpoints.is_loopback(self.host) else True
 
     async def was_sent(self, message_id: str) -> bool | None:
         """Whether the Sent folder holds the message; None if there is no such folder to look into."""
@@ -90,8 +98,10 @@ def read(url: str | None) -> Submission | None:
     try:
         parts = urlsplit(url)
         port = parts.port or (465 if parts.scheme == "smtps" else 587)
-    except ValueError as error:
-        raise errors.BadSetting(f"POCKETLET_SMTP_URL is not a URL: {error}.") from error
+        if "@" in parts.path + parts.fragment:
+            raise ValueError("a / or # of the password ended the host")
+    except ValueError:  # its text is not passed on: what it quotes as the port may be a part of the password
+        raise errors.BadSetting("POCKETLET_SMTP_URL is not a URL.", hint=ESCAPES) from None
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
         raise errors.BadSetting("POCKETLET_SMTP_URL must be like smtp://user:password@host:587.")
     sent = parse_qs(parts.query).get("sent", [""])[0]

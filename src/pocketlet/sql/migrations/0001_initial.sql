@@ -373,7 +373,9 @@ BEGIN
   GET DIAGNOSTICS granted = ROW_COUNT;
   IF granted < cardinality(names) THEN
     RAISE EXCEPTION SQLSTATE 'PK002' USING MESSAGE = 'The budget does not allow another model call.',
-      DETAIL = (SELECT string_agg(b.scope || ' has ' || (b.cap - b.spent - b.reserved) || ' of ' || b.cap || ' USD left', '; ' ORDER BY b.scope)
+      DETAIL = (SELECT string_agg(
+                  CASE WHEN b.scope LIKE 'run:%' THEN 'This run' ELSE 'The agent''s day' END || ' has '
+                  || trim_scale(b.cap - b.spent - b.reserved) || ' of ' || trim_scale(b.cap) || ' USD left.', ' ' ORDER BY b.scope DESC)
                   FROM pocketlet.budget b WHERE b.scope = ANY (names) AND (b.cap = 0 OR b.spent + b.reserved + worst > b.cap));
   END IF;
   INSERT INTO pocketlet.ledger (agent_id, agent, run_id, step_seq, kind, model, scopes, reserved, price, price_version)

@@ -16,6 +16,10 @@ INSERT INTO pocketlet.agent (name, origin) VALUES (%(name)s, %(origin)s)
 ON CONFLICT (name) DO NOTHING
 RETURNING id;
 
+-- imported --
+-- Whoever made it, it is the owner's now
+UPDATE pocketlet.agent SET origin = 'import' WHERE id = %(id)s;
+
 -- forget --
 -- Jobs first, then the row with all that hangs on it
 WITH jobs AS (
@@ -24,5 +28,6 @@ WITH jobs AS (
 ), budgets AS (
   DELETE FROM pocketlet.budget b
    WHERE b.scope LIKE 'agent:' || %(id)s || ':%%'
+      OR b.scope IN (SELECT 'run:' || r.id FROM pocketlet.run r WHERE r.agent_id = %(id)s)
 )
 DELETE FROM pocketlet.agent WHERE id = %(id)s;

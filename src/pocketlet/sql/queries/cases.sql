@@ -23,6 +23,11 @@ SELECT s.kind, s.expected FROM pocketlet.assertion s
  WHERE s.case_id = %(case)s AND (s.revision IS NULL OR s.revision IN (SELECT n FROM line))
  ORDER BY s.id;
 
+-- meant --
+-- Whom the case's run wrote to, by what has become of its mails since
+SELECT e.destination AS to FROM pocketlet.effect e JOIN pocketlet.cases c ON c.run_id = e.run_id
+ WHERE c.id = %(case)s AND e.kind = 'mail' AND e.state = ANY (%(states)s) GROUP BY e.destination ORDER BY min(e.step_seq);
+
 -- mails --
 -- What the run wanted to send
 SELECT request FROM pocketlet.effect WHERE run_id = %(run)s AND kind = 'mail' AND state = ANY (%(states)s) ORDER BY step_seq;
@@ -32,7 +37,7 @@ SELECT request FROM pocketlet.effect WHERE run_id = %(run)s AND kind = 'mail' AN
 SELECT result FROM pocketlet.run WHERE id = %(run)s;
 
 -- open --
--- Every case that still counts, with its run's input
+-- Every case that still counts, with its run's input. All do so far: stable, quarantined and retired are set by nobody
 SELECT c.id AS case, c.run_id AS run, r.input, r.raw, r.facts, r.model,
        CASE WHEN r.input->>'label' = 'outside' THEN 'outside' ELSE 'owner' END AS label
   FROM pocketlet.cases c JOIN pocketlet.run r ON r.id = c.run_id

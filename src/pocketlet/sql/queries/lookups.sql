@@ -24,6 +24,10 @@ ORDER BY found.rank DESC, found.source, found.id DESC LIMIT 20
 -- Whether any row of a core table came from outside (by its partial index)
 SELECT id FROM {schema}.{table} WHERE integrity = 'outside' LIMIT 1;
 
+-- ran_outside --
+-- Whether any run of the agent has read text from outside, its own input included
+SELECT id FROM pocketlet.run WHERE agent_id = %(agent)s AND label = 'outside' LIMIT 1;
+
 -- read_memories --
 -- One page of a memory
 SELECT subject, substr(body, %(start)s::int, %(length)s::int), length(body), integrity FROM memories

@@ -20,11 +20,15 @@ UPDATE pocketlet.worker SET heartbeat = pocketlet.now(), queue_worker = %(queue_
 SELECT id, pid FROM pocketlet.worker WHERE host = %(host)s;
 
 -- bury --
--- Workers that are gone; their runs lose the link, and the jobs that they held are given up
+-- Workers that are gone: their runs lose the link, and the jobs that they held are given up. One that only slept
+-- (a closed laptop, SIGSTOP) finds its row again when it wakes, and its runs elsewhere.
 WITH buried AS (
-  DELETE FROM pocketlet.worker
-   WHERE id = ANY (%(gone)s) OR heartbeat < pocketlet.now() - make_interval(secs => %(dead_after)s)
-  RETURNING queue_worker
+  SELECT w.id, w.queue_worker FROM pocketlet.worker w
+   WHERE w.id = ANY (%(gone)s) OR w.heartbeat < pocketlet.now() - make_interval(secs => %(dead_after)s)
+), loosened AS (
+  UPDATE pocketlet.run r SET worker_id = NULL FROM buried WHERE r.worker_id = buried.id
+), forgotten AS (
+  DELETE FROM pocketlet.worker w WHERE w.id = ANY (%(gone)s) OR w.heartbeat < pocketlet.now() - interval '1 day'
 )
 DELETE FROM queue.procrastinate_jobs j
  WHERE j.status = 'doing' AND (j.worker_id IN (SELECT queue_worker FROM buried) OR NOT EXISTS (
@@ -33,10 +37,11 @@ DELETE FROM queue.procrastinate_jobs j
 RETURNING (j.args->>'run')::bigint AS run;
 
 -- bring_back --
--- Runs whose worker is gone, or whose job was given up, are queued again
+-- Runs whose worker is gone, whose job was given up, or that wait in the queue without a job, are queued again
 WITH orphan AS (
   SELECT r.id FROM pocketlet.run r
    WHERE (r.state = 'running' AND r.worker_id IS NULL) OR (r.id = ANY (%(runs)s) AND r.state IN ('queued', 'waiting'))
+      OR (r.state = 'queued' AND NOT EXISTS (SELECT FROM queue.procrastinate_jobs j WHERE j.lock = 'run:' || r.id))
      FOR UPDATE SKIP LOCKED
 ), queued AS (
   UPDATE pocketlet.run r SET state = CASE r.state WHEN 'running' THEN 'queued' ELSE r.state END

@@ -32,7 +32,7 @@ RETURNING n;
 
 -- state --
 -- What was decided on a revision; the agent's row is locked for what follows
-SELECT a.current, coalesce(
+SELECT a.current, r.parent, coalesce(
          (SELECT CASE d.verdict WHEN 'discard' THEN 'discarded' ELSE 'adopted' END
             FROM pocketlet.decision d WHERE d.agent_id = a.id AND d.revision = r.n ORDER BY d.id DESC LIMIT 1), 'draft') AS state
   FROM pocketlet.agent a JOIN pocketlet.revision r ON r.agent_id = a.id AND r.n = %(n)s
@@ -58,9 +58,9 @@ SELECT r.n AS revision, r.parent, r.reason, r.author, r.feedback_id AS feedback,
  WHERE r.agent_id = %(agent)s ORDER BY r.n DESC;
 
 -- before --
--- The revision that counted before this one: its parent if it has one, else what was current last
-SELECT coalesce(
-  (SELECT r.parent FROM pocketlet.revision r WHERE r.agent_id = %(agent)s AND r.n = %(n)s),
-  (SELECT d.revision FROM pocketlet.decision d
-    WHERE d.agent_id = %(agent)s AND d.verdict <> 'discard' AND d.revision < %(n)s ORDER BY d.id DESC LIMIT 1)) AS revision
- WHERE EXISTS (SELECT FROM pocketlet.revision r WHERE r.agent_id = %(agent)s AND r.n < %(n)s);
+-- What counted before this revision first did
+SELECT d.revision FROM pocketlet.decision d
+ WHERE d.agent_id = %(agent)s AND d.verdict <> 'discard' AND d.revision <> %(n)s AND d.id < (
+         SELECT min(f.id) FROM pocketlet.decision f
+          WHERE f.agent_id = %(agent)s AND f.revision = %(n)s AND f.verdict <> 'discard')
+ ORDER BY d.id DESC LIMIT 1;

@@ -33,7 +33,7 @@ SELECT pocketlet.hold(%(run)s, %(fence)s), r.stop_requested FROM pocketlet.run r
 -- Once, before the first model call
 UPDATE pocketlet.run SET briefing = %(briefing)s, briefing_hash = %(hash)s, overhead_tokens = %(overhead)s,
        lessons = %(lessons)s, model = %(model)s
- WHERE id = %(run)s;
+ WHERE id = %(run)s AND fence = %(fence)s AND state = 'running' AND briefing IS NULL;
 
 -- stop --
 -- At once where nobody works on it

@@ -1,9 +1,10 @@
 """`pocketlet demo crm`: the whole story, on this machine, without a key or an account."""
 
 import asyncio
-import json
 
 import click
+
+from pocketlet.surfaces.cli import output
 
 
 @click.group(help="Shows what Pocketlet does, offline.")
@@ -13,9 +14,7 @@ def command() -> None:
 
 @command.command(help="A shop's mailbox: drafts from SQL, asks, is corrected, and learns. About 10 seconds.")
 @click.option("--seed", default=1, show_default=True, help="Makes another shop.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document with the facts; exit 1 if a step did not happen."
-)
+@output.as_json
 def crm(*, seed: int, as_json: bool) -> None:
     """The crm story."""
     from pocketlet import settings
@@ -24,7 +23,7 @@ def crm(*, seed: int, as_json: bool) -> None:
     config = settings.read()
     facts = asyncio.run(story.tell(config, seed=seed, quiet=as_json))
     if as_json:
-        click.echo(json.dumps(facts, ensure_ascii=False, indent=1))
+        output.document(facts)
     else:
         click.echo()
         done = "All six steps happened" if facts["ok"] else "Some steps did NOT happen: " + ", ".join(_missed(facts))

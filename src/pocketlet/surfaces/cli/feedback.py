@@ -37,8 +37,8 @@ def feedback(run: int, text: str, *, verdict: str | None, edited: Path | None, a
     The manager drafts a revision out of it, and the draft is tried on past runs, with nothing sent. Nothing changes
     until you adopt the draft.
     """
-    draft = _edited(edited) if edited else None
-    verdict = verdict or ("change" if text.strip() or draft else "right")
+    draft = _edited(edited) if edited is not None else None
+    verdict = verdict or ("change" if text.strip() or draft is not None else "right")
     found = session.call(_feedback, run, verdict, text, draft)
     if as_json:
         output.document(found)
@@ -50,11 +50,16 @@ def feedback(run: int, text: str, *, verdict: str | None, edited: Path | None, a
 
 def _edited(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig").replace("\x00", "")
     except OSError as error:
         raise errors.BadInput(f"{path} can't be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise errors.BadInput(f"{path} is not UTF-8 text (byte {error.start}).") from error
+    if not text.strip():
+        raise errors.BadInput(
+            f"{path} is empty.", hint="Write the mail as you would have sent it, or leave out --edited."
+        )
+    return text
 
 
 async def _feedback(database: "pool.Database", run: int, verdict: str, text: str, edited: str | None) -> dict[str, Any]:

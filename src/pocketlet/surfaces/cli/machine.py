@@ -25,7 +25,7 @@ def status(*, as_json: bool) -> None:
     config = settings.read()
     postgres = _postgres(config)
     found: dict[str, Any] = {"home": str(config.home), "postgres": postgres} | NOTHING
-    if postgres["running"]:
+    if postgres["running"] or postgres["data"]:  # what waits is worth starting it for a moment
         found |= session.call(_status)
     if as_json:
         output.document(found)
@@ -111,11 +111,13 @@ def down(*, as_json: bool) -> None:
 
 async def _stop_workers(database: "pool.Database") -> list[int]:
     """Asks the workers of this machine to end, and waits until they have; their process ids."""
+    from pocketlet.platform import queue
+
     asked = await _here(database)
     for pid in asked:
         _ask_to_end(pid)
     deadline = clock.monotonic() + STOP_SECONDS
-    while left := [pid for pid in await _here(database) if pid in asked]:
+    while left := [pid for pid in asked if queue.is_alive(pid)]:
         if clock.monotonic() > deadline:
             raise errors.Failed(
                 f"The worker with process id {left[0]} does not stop.",

@@ -67,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _run(given: list[str], *, as_json: bool, debug: bool) -> int:
     try:
+        _check_text(given)
         return cli.main(given, prog_name="pocketlet", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.message, err=True)
@@ -89,6 +90,13 @@ def _run(given: list[str], *, as_json: bool, debug: bool) -> int:
         place = f"{error.filename}: " if error.filename else ""
         output.failure("Failed", f"{place}{error.strerror or error}.", "", as_json=as_json)
         return errors.Failed.exit_code
+
+
+def _check_text(given: Sequence[str]) -> None:
+    """Bytes that are no UTF-8 come in as lone surrogates, which can be neither stored nor printed."""
+    for argument in given:
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            raise errors.BadInput(f"The argument {argument!r} is not UTF-8 text.")
 
 
 def _unexpected(*, as_json: bool) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:

@@ -30,17 +30,25 @@ def put(name: str, *, as_json: bool) -> None:
     """
     if not NAME.fullmatch(name):
         raise errors.BadInput(f"{name!r} is not a name: use letters, digits and _.", hint="For example OPENAI_API_KEY.")
-    if sys.stdin.isatty():
-        value = click.prompt(name, hide_input=True, err=True)
-    else:
-        value = sys.stdin.read().removesuffix("\n").removesuffix("\r")
+    value = click.prompt(name, hide_input=True, err=True) if sys.stdin.isatty() else _piped()
     if not value:
         raise errors.BadInput("The value is empty.", hint=f"Type it, or pipe it in: pocketlet secret set {name} < FILE")
+    if name == "POCKETLET_SMTP_URL":
+        from pocketlet.platform.gateways import submission
+
+        submission.read(value)  # a worker would stumble over it at each run
     session.call(_put, name, value)
     if as_json:
         output.document({"secret": name, "set": True})
     else:
         output.line(f"{name} is sealed.")
+
+
+def _piped() -> str:
+    try:
+        return sys.stdin.buffer.read().decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:  # its text is not passed on: it quotes the value
+        raise errors.BadInput("The value is not UTF-8 text.") from None
 
 
 @secret.command(name="list")
