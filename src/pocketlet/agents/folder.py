@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pocketlet import clock, errors
 from pocketlet.agents import playbook as playbooks
+from pocketlet.platform.gateways import endpoints
 
 MAX_FILE = 1_000_000  # bytes of one text file; data files are streamed and have no cap
 
@@ -24,6 +25,7 @@ def read(path: Path) -> Folder:
         raise errors.BadAgent(f"{path} is not a folder.", hint="Give the folder that holds agent.toml.")
     if not (path / "agent.toml").is_file():
         raise errors.BadAgent(f"{path} holds no agent.toml.", hint="`name`, `job` and `model` are all it needs.")
+    _stay_inside(path)
     since = clock.now().isoformat(timespec="seconds")
     playbook = playbooks.Playbook(
         manifest_text=_text(path / "agent.toml"),
@@ -34,7 +36,7 @@ def read(path: Path) -> Folder:
         skills=tuple(_skill(folder) for folder in _folders(path / "skills")),
         schema_files={file.name: _text(file) for file in _files(path / "schema", ".sql")},
     )
-    _ = playbook.manifest  # refuses a broken one before anything is made
+    _check_model(playbook.manifest.model)  # parsing refuses a broken manifest before anything is made
     return Folder(playbook, _data(path / "data"))
 
 
@@ -52,6 +54,21 @@ def write(path: Path, files: dict[str, str]) -> None:
         target = path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8", newline="")
+
+
+def _stay_inside(folder: Path) -> None:
+    """Somebody else's folder must not read the importer's other files. Raises errors.BadAgent."""
+    root = folder.resolve()
+    for entry in sorted(folder.rglob("*")):
+        if entry.is_symlink() and not entry.resolve().is_relative_to(root):
+            raise errors.BadAgent(f"{entry.relative_to(folder)} is a link to a file outside the folder.")
+
+
+def _check_model(model: str) -> None:
+    provider, _, name = model.partition(":")
+    if not name or provider not in endpoints.PROVIDERS:
+        known = ", ".join(endpoints.PROVIDERS)
+        raise errors.BadAgent(f"agent.toml: `model` is written provider:name, not {model!r}; providers are {known}.")
 
 
 def _skill(folder: Path) -> playbooks.Skill:

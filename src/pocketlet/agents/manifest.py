@@ -47,6 +47,9 @@ def parse(text: str, *, where: str = "agent.toml") -> Manifest:
         if not isinstance(data.get(key), str) or not data[key].strip():
             raise errors.BadAgent(f"{where} needs `{key}` (a text).")
     mail = _table(data, "mail", where)
+    for table, key in ((mail, "address"), (_table(data, "triggers", where), "mail")):
+        if address := _text(table, key, where):
+            _address(address, f"{where}: `{key}`")
     triggers = _table(data, "triggers", where)
     approvals, recipients = _approvals(data.get("approvals", {}), where)
     notes = [f"{where}: `{key}` is not known and was left alone." for key in sorted(data.keys() - KEYS)]
@@ -120,7 +123,10 @@ def _approvals(value: object, where: str) -> tuple[Mapping[str, str], tuple[str,
     rules: dict[str, str] = {}
     for key, rule in table.items():
         if key == "recipients":
-            recipients = tuple(_recipient(text, where) for text in _texts(rule, f"{where}: `approvals.recipients`"))
+            recipients = tuple(
+                _address(text, f"{where}: `approvals.recipients`")
+                for text in _texts(rule, f"{where}: `approvals.recipients`")
+            )
         elif key == "send_mail" and rule in ("ask", "allow"):
             rules[key] = str(rule)
         else:
@@ -128,11 +134,11 @@ def _approvals(value: object, where: str) -> tuple[Mapping[str, str], tuple[str,
     return rules, recipients
 
 
-def _recipient(text: str, where: str) -> str:
+def _address(text: str, what: str) -> str:
     try:
         return compose.address(text.strip()).lower()
     except errors.BadInput as error:
-        raise errors.BadAgent(f"{where}: `approvals.recipients`: {error}", hint=error.hint) from error
+        raise errors.BadAgent(f"{what}: {error}", hint=error.hint) from error
 
 
 def _facts(table: Mapping[str, object], where: str) -> Mapping[str, Mapping[str, tuple[str, ...]]]:

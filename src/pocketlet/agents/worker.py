@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from pocketlet import settings
+from pocketlet import errors, settings
 from pocketlet.agents import kinds, loop, thinking
 from pocketlet.db import pool
 from pocketlet.platform import installation, queue, vault
@@ -16,7 +16,7 @@ from pocketlet.platform.gateways import models, submission
 async def serving(
     database: pool.Database, config: settings.Settings, role: str, *, mail_port: int | None = None
 ) -> AsyncGenerator[loop.Engine]:
-    """Runs are advanced in the background while the block lasts. `role`: up, worker or command.
+    """Runs are advanced in the background while the block lasts. `role`: up, worker, demo or command.
 
     Sealed settings are read again whenever a run is taken up, so that a key that was just sealed counts.
     """
@@ -44,8 +44,9 @@ async def serving(
             yield engine
     finally:
         await gateway.aclose()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(errors.NoPostgres):
             await queue.unregister(database, worker)
+            await queue.rescue(database)  # a run that was cut short is queued again, for whoever comes next
 
 
 async def variables(database: pool.Database, config: settings.Settings) -> Callable[[str], str | None]:

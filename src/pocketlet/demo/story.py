@@ -1,40 +1,22 @@
 """The crm story: six steps on real parts. Only the model is a stand-in, and it is named as one."""
 
 import shutil
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from pocketlet import clock, errors, settings
-from pocketlet.agents import (
-    agent as agents,
-)
-from pocketlet.agents import (
-    cases,
-    effects,
-    feedback,
-    journal,
-    portable,
-    revisions,
-    runs,
-    trials,
-)
-from pocketlet.agents import (
-    task as tasks,
-)
+from pocketlet.agents import agent as agents
+from pocketlet.agents import cases, effects, feedback, journal, portable, revisions, runs, trials
+from pocketlet.agents import task as tasks
 from pocketlet.db import pool
-from pocketlet.demo import data, mails, telling, waiting
+from pocketlet.demo import data, mails, stage, telling, waiting
 from pocketlet.demo import world as worlds
-from pocketlet.platform import cluster_home, ledger, locks, queue
 from pocketlet.platform import database as databases
+from pocketlet.platform import ledger
 
 COMMENT = "Never promise a delivery date; offer 10 % if it is more than 7 days late."
-AGENT = "crm"
-ELSEWHERE = "Tell the demo elsewhere: POCKETLET_HOME=/some/new/folder pocketlet demo crm"
 
 
 @dataclass(slots=True)
@@ -62,12 +44,12 @@ async def tell(config: settings.Settings, *, seed: int, quiet: bool) -> dict[str
     teller = telling.Teller(quiet=quiet)
     own_model = bool(config.model)
     teller.progress("starting Postgres")
-    with _only_demo(config.home):
+    with stage.only_demo(config.home):
         async with databases.opened(config) as database:
-            await _check_alone(database)
+            await stage.check_alone(database)
             teller.progress("making the shop: 30 customers, 200 messages, 120 sales")
-            folder = config.home / "demo" / AGENT
-            cast = await _prepare(database, folder, seed)
+            folder = config.home / "demo" / stage.AGENT
+            cast = await stage.prepare(database, folder, seed, teller)
             told = mails.story(cast)
             mails.write(config.home / "demo" / "mails", told)
             sent = config.home / "demo" / "sent"
@@ -86,56 +68,9 @@ async def tell(config: settings.Settings, *, seed: int, quiet: bool) -> dict[str
     return {"ok": ok, "seconds": seconds, "model": model, "steps": story.told, "cost_usd": str(cost), "seed": seed}
 
 
-@contextmanager
-def _only_demo(home: Path) -> Generator[None]:
-    """Keeps other demos out of this home. Raises errors.Conflict if one is there."""
-    cluster_home.make_home(home)
-    (home / "demo").mkdir(exist_ok=True)
-    lock = locks.open_file(home / "demo" / "lock")
-    try:
-        if not locks.try_exclusive(lock):
-            raise errors.Conflict("A demo is running in this home already.", hint=ELSEWHERE)
-        yield
-    finally:
-        locks.unlock_and_close(lock)
-
-
-async def _check_alone(database: pool.Database) -> None:
-    """A worker that is there would take the demo's runs, with its own model. Raises errors.Conflict."""
-    await queue.rescue(database)
-    async with database.api() as conn:
-        if any(worker["role"] in ("up", "worker") for worker in await queue.workers(conn)):
-            raise errors.Conflict(
-                "Another worker is running here, and would take the demo's runs.",
-                hint=f"`pocketlet down` stops it. {ELSEWHERE}",
-            )
-
-
-async def _prepare(database: pool.Database, folder: Path, seed: int) -> data.Cast:
-    """A fresh folder and a fresh agent; a killed demo's are taken away first."""
-    async with database.api() as conn:
-        there = [agent for agent in await agents.everyone(conn) if agent.name == AGENT]
-        for agent in there:
-            if agent.origin != "demo" or await _has_own_revision(conn, agent):
-                raise errors.Conflict("There is an agent `crm` that is not the demo's, or not only.", hint=ELSEWHERE)
-    if there:
-        await portable.remove(database, AGENT)
-    shutil.rmtree(folder, ignore_errors=True)
-    with resources.as_file(resources.files("pocketlet.demo") / "crm") as source:
-        shutil.copytree(source, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    cast = data.write(folder, seed=seed, today=clock.now().date())
-    await portable.load(database, folder, origin="demo")
-    return cast
-
-
-async def _has_own_revision(conn: pool.Conn, agent: agents.Agent) -> bool:
-    """Whether its owner imported a revision over what the demo made: those of the manager come from its runs."""
-    return any(row["revision"] != 1 and row["run"] is None for row in await revisions.history(conn, agent))
-
-
 async def _total(database: pool.Database) -> Decimal:
     async with database.api() as conn:
-        agent = await agents.get(conn, AGENT)
+        agent = await agents.get(conn, stage.AGENT)
         return sum((row["cost_usd"] for row in await ledger.costs(conn, agent.id)), Decimal(0))
 
 
@@ -193,7 +128,7 @@ async def gives_feedback(story: Story) -> Told:
         return curation or 0, False, {"error": "the manager's run did not finish"}
     async with story.database.api() as conn:
         draft = await feedback.draft_of(conn, curation)
-        agent = await agents.get(conn, AGENT)
+        agent = await agents.get(conn, stage.AGENT)
     if draft is None:
         return curation, False, {"error": "the manager drafted nothing"}
     await story.watch.trials(agent, draft)
@@ -220,7 +155,7 @@ async def follows_policy(story: Story) -> Told:
     person = story.cast.second
     run = await _arrives(story, story.mails.second, person.address)
     async with story.database.api() as conn:
-        agent = await agents.get(conn, AGENT)
+        agent = await agents.get(conn, stage.AGENT)
         playbook = await revisions.load(conn, agent, agent.current)
         used = (await runs.load(conn, run)).briefing or {}
         learned = [lesson for lesson in playbook.lessons if lesson.id in used.get("lessons", [])]
@@ -273,10 +208,10 @@ async def roll_back(story: Story) -> Told:
     """Revision 1 again: the same mail gives the old briefing, byte for byte, and the old behaviour."""
     teller = story.teller
     async with story.database.api() as conn:
-        agent = await agents.get(conn, AGENT)
+        agent = await agents.get(conn, stage.AGENT)
         n = await revisions.before(conn, agent)
         await revisions.decide(conn, agent, n, "rollback", because="shown in the demo")
-        agent = await agents.get(conn, AGENT)
+        agent = await agents.get(conn, stage.AGENT)
         manifest = (await revisions.load(conn, agent, n)).manifest
         raw = story.mails.known
         run = await runs.create(conn, agent, tasks.read(raw), raw, manifest)
@@ -285,15 +220,13 @@ async def roll_back(story: Story) -> Told:
     async with story.database.api() as conn:
         mail, was = await cases.work_of(conn, run), await cases.work_of(conn, story.first_run)
         waiting_now = [effect for effect in await effects.of_run(conn, run) if effect["state"] == "planned"]
-    teller.say(
-        f"Back on revision {n}. The first mail again gives briefing {new[:12]}…, as it did before: {old == new}."
-    )
+    teller.say(f"Back on revision {n}. The first mail again gives {'the same' if old == new else 'ANOTHER'} briefing.")
     for effect in waiting_now:
         await _refuse(story, run, effect)
     teller.say("You refuse the draft: she has her answer already.", "green")
     exported = story.world.home / "demo" / "exported"
     shutil.rmtree(exported, ignore_errors=True)
-    await portable.save(story.database, AGENT, exported)
+    await portable.save(story.database, stage.AGENT, exported)
     teller.say(f"Exported as a folder: {exported}")
     async with story.database.api() as conn:
         rows = await ledger.costs(conn, agent.id)

@@ -19,7 +19,10 @@ class Teller:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._console = Console(stderr=quiet, highlight=False)
+        console = Console(stderr=quiet, highlight=False)
+        #: Neither colours nor boxes: a file, a pipe, or a person who asked for none.
+        self._plain = console.no_color or not console.is_terminal
+        self._console = Console(stderr=quiet, highlight=False, color_system=None) if self._plain else console
 
     def chapter(self, number: int, title: str) -> None:
         """The next step of the story."""
@@ -27,6 +30,9 @@ class Teller:
             self._console.print(f"[{number}/6] {title}", markup=False)
         else:
             self._console.print()
+            if self._plain:
+                self._console.print(f"{number} · {title}", markup=False)
+                return
             self._console.print(Rule(f"[bold]{number} · {escape(title)}", align="left", style="dim"))
 
     def say(self, text: str, style: str = "") -> None:
@@ -64,7 +70,7 @@ class Teller:
             table.add_column(escape(name), overflow="fold")
         for row in rows[:-1][:6]:
             table.add_row(*(escape(cell) for cell in row.split("\t")))
-        self._console.print(Padding(table, (0, 4)))
+        self._console.print(Padding(table, (0, 4), expand=False))
         more = f", {len(rows) - 7} not shown here" if len(rows) > 7 else ""
         self._console.print(Padding(f"[dim]{escape(rows[-1] if rows else '')}{more}[/]", (0, 4)))
 
@@ -82,7 +88,7 @@ class Teller:
         for row in rows:
             why = _why(row["verdict"], row["evidence"])
             table.add_row(f"run {row['case_run']}", escape(str(row["subject"] or "")), row["verdict"], escape(why))
-        self._console.print(Padding(table, (0, 4)))
+        self._console.print(Padding(table, (0, 4), expand=False))
         self._console.print(
             f"    {', '.join(f'{count} {name}' for name, count in counts.items())} · {money(cost)}", style="bold"
         )
@@ -112,22 +118,18 @@ class Teller:
                 money(row["cost_usd"]),
             ]
             table.add_row(*(str(cell) for cell in cells))
-        self._console.print(Padding(table, (0, 4)))
+        self._console.print(Padding(table, (0, 4), expand=False))
 
     def _box(self, text: str, title: str, style: str) -> None:
-        if not self._quiet:
-            self._console.print(
-                Padding(
-                    Panel(
-                        text,
-                        title=title,
-                        title_align="left",
-                        border_style=style,
-                        width=min(92, self._console.width - 4),
-                    ),
-                    (0, 2),
-                )
-            )
+        if self._quiet:
+            return
+        if self._plain:
+            self._console.print(f"  [{title}]", markup=False)
+            self._console.print(Padding(text, (0, 0, 0, 4), expand=False))
+            return
+        width = min(92, self._console.width - 4)
+        panel = Panel(text, title=title, title_align="left", border_style=style, width=width)
+        self._console.print(Padding(panel, (0, 2), expand=False))
 
 
 def _why(verdict: str, evidence: Mapping[str, Any]) -> str:

@@ -33,7 +33,7 @@ Advance = Callable[[int], Awaitable[None]]
 
 
 async def register(database: pool.Database, role: str, mail_port: int | None = None) -> int:
-    """This process as a worker row; its id. `role`: up, worker or command."""
+    """This process as a worker row; its id. `role`: up, worker, demo or command."""
     row = {"host": os.uname().nodename, "pid": os.getpid(), "role": role, "mail_port": mail_port}
     async with database.api() as conn:
         made = await (await conn.execute(Q["register"], row)).fetchone()

@@ -39,7 +39,7 @@ async def serve(config: settings.Settings, role: str, started: Callable[[Up], No
     async with database.opened(config) as opened, _listening(opened, config, role) as port:
         guard = asyncio.create_task(_guard(opened))
         try:
-            async with worker.serving(opened, config, role, mail_port=port):
+            async with worker.serving(opened, config, "demo" if attached else role, mail_port=port):
                 started(Up(role, str(config.home), port))
                 await stop.wait()
         finally:

@@ -97,7 +97,7 @@ CREATE TABLE pocketlet.worker (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   host text NOT NULL,
   pid int NOT NULL,
-  role text NOT NULL CHECK (role IN ('up', 'worker', 'command')),
+  role text NOT NULL CHECK (role IN ('up', 'worker', 'demo', 'command')),
   mail_port int,
   queue_worker bigint,
   started_at timestamptz NOT NULL DEFAULT pocketlet.now(),

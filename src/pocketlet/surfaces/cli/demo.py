@@ -1,6 +1,9 @@
 """`pocketlet demo crm`: the whole story, on this machine, without a key or an account."""
 
 import asyncio
+import os
+import shutil
+import sys
 
 import click
 
@@ -27,8 +30,12 @@ def crm(*, seed: int, as_json: bool) -> None:
     else:
         click.echo()
         done = "All six steps happened" if facts["ok"] else "Some steps did NOT happen: " + ", ".join(_missed(facts))
-        click.secho(f"{done}, in {facts['seconds']} s, for {facts['cost_usd']} USD of pretend money.", bold=True)
-        click.echo(NEXT.format(mails=config.home / "demo" / "mails"))
+        kind = "of pretend money" if "stand-in" in facts["model"] else "in the ledger"
+        click.secho(f"{done}, in {facts['seconds']} s, for {float(facts['cost_usd']):.4f} USD {kind}.", bold=True)
+        program = "pocketlet" if shutil.which("pocketlet") else os.path.relpath(sys.argv[0])
+        run, learned = facts["steps"][0]["run"], facts["steps"][2]["facts"].get("revision", 2)
+        mails = config.home / "demo" / "mails"
+        click.echo(NEXT.format(program=program, run=run, learned=learned, mails=mails, python=sys.executable))
     if not facts["ok"]:
         raise SystemExit(1)
 
@@ -39,13 +46,14 @@ def _missed(facts: dict[str, list[dict[str, str]]]) -> list[str]:
 
 NEXT = """
 What to type next:
-  pocketlet runs crm                  every run of the story
-  pocketlet show 1                    one of them: briefing, each step, effects, cost
-  pocketlet sql crm "select order_no, promised_on from sales limit 5"
-  pocketlet revisions crm             what it learned, and from which feedback
-  pocketlet adopt crm 2               let the lesson count again
-  pocketlet run crm --input FILE      one of the mails in {mails}, or any mail of yours
+  {program} runs crm               every run of the story
+  {program} show {run}                one of them: briefing, each step, effects, cost
+  {program} sql crm "select order_no, promised_on from sales limit 5"
+  {program} revisions crm          what it learned, and from which feedback
+  {program} adopt crm {learned}            let the lesson count again
+  {program} run crm --input FILE   a mail of yours, or one of those in {mails}
 
-That needs a model: OPENAI_API_KEY=… POCKETLET_MODEL=openai:gpt-5-mini, or the stand-in again, which is started by
-  python -m pocketlet.demo.standin    (it prints its address: set OPENAI_BASE_URL to it)
+The last one needs a model: a real one (OPENAI_API_KEY=… POCKETLET_MODEL=openai:gpt-5-mini {program} run …),
+or the stand-in again. Start it in another terminal, and set OPENAI_BASE_URL to the address that it prints:
+  {python} -m pocketlet.demo.standin
 """
