@@ -127,6 +127,13 @@ BROKEN = [
     ("data/memories.jsonl", '{"subject": "a"}\n{"color": "b"}\n', "data/memories.jsonl, line 2"),
     ("data/memories.jsonl", '{"subject": "a", "integrity": "holy"}\n', "data/memories.jsonl, line 1"),
     ("agent.toml", 'name = "x"\njob = \n', "agent.toml is not valid TOML"),
+    ("agent.toml", 'name = "x"\njob = "y"\nmodel = "gpt5"\n', "`model` is written provider:name"),
+    ("agent.toml", 'name = "x"\njob = "y"\nmodel = "acme:gpt"\n', "providers are openai"),
+    (
+        "agent.toml",
+        'name = "x"\njob = "y"\nmodel = "openai:z"\n[triggers]\nmail = "nonsense"\n',
+        "is not one plain mail address",
+    ),
     ("lessons/Bad.md", "x", "lessons/Bad.md"),
     ("lessons/bad.md", "---\nwhen: [\n---\nx", "lessons/bad.md: the front matter is not valid YAML (line"),
     ("lessons/bad.md", "---\nsince: next week\n---\nx", "lessons/bad.md: `since` must be like"),
@@ -146,6 +153,21 @@ async def test_a_folder_with_a_mistake_leaves_nothing(
         await portable.load(db, tmp_path)
     assert said in str(caught.value)
     assert isinstance(caught.value, errors.BadAgent)
+    assert await traces(db, named) == []
+
+
+@pytest.mark.parametrize("path", ["INSTRUCTIONS.md", "skills/reply/SKILL.md", "data", "lessons/x.md"])
+async def test_a_link_out_of_the_folder_is_refused(db: pool.Database, named: str, tmp_path: Path, path: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("mine alone")
+    folder = tmp_path / "folder"
+    write_folder(folder, named)
+    link = folder / path
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(secret)
+    with pytest.raises(errors.BadAgent, match="a link to a file outside the folder"):
+        await portable.load(db, folder)
     assert await traces(db, named) == []
 
 
