@@ -58,7 +58,7 @@ def make_home(home: Path) -> None:
     if home == settings.ROOT_HOME and os.geteuid() == 0:
         _make_root_home()
     elif not home.is_dir():
-        home.mkdir(parents=True)
+        home.mkdir(parents=True, exist_ok=True)  # another process may be as far
         home.chmod(0o711 if os.geteuid() == 0 else 0o700)
 
 
