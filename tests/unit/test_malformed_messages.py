@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.resources
+import os
 import pathlib
 import random
 from collections.abc import Callable
@@ -51,10 +52,14 @@ def python_samples() -> list[bytes]:
     try:
         folder = importlib.resources.files("test.test_email") / "data"
     except ModuleNotFoundError:
-        pytest.fail(
+        why = (
             "This Python has no `test.test_email`: install its test-suite (Debian: libpython3-testsuite; "
             "Fedora: python3-test), or use a Python from python.org, uv or pyenv."
         )
+        # An ordinary user of a distribution's Python can't install it; CI has it by `make system-deps`.
+        if os.environ.get("CI") == "true":
+            pytest.fail(why)
+        pytest.skip(why)
     return [file.read_bytes() for file in folder.iterdir() if file.name.startswith("msg_")]
 
 
