@@ -11,8 +11,8 @@ WORDS = {
     *("case", "trial", "gate", "effect", "approval", "trigger", "slot", "connection", "skill", "ledger", "app"),
     *("collection", "hook"),
 }
-THREATS = pages.rows("concepts/security.md", r"T\d+")
-PROMISES = pages.rows("concepts/reliability.md", r"R\d+")
+THREATS = pages.rows("security.md", r"T\d+")
+PROMISES = pages.rows("reliability.md", r"R\d+")
 
 
 @cache
