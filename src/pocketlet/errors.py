@@ -45,12 +45,14 @@ class BadSetting(PocketletError):
     """A setting can't be used."""
 
     exit_code = 2
+    default_hint = "Nothing was changed: correct the setting and try again."
 
 
 class BadInput(PocketletError):
     """This input can't be used."""
 
     exit_code = 2
+    default_hint = "Nothing was changed: correct it and try again."
 
 
 class BadAgent(BadInput):
@@ -69,6 +71,7 @@ class Conflict(PocketletError):
     """That exists already, or has changed in the meantime."""
 
     exit_code = 6
+    default_hint = "Nothing was changed: `pocketlet status` shows how things stand."
 
 
 class Refused(PocketletError):

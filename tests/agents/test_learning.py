@@ -288,9 +288,10 @@ async def test_the_same_input_twice_gives_the_same_bytes(crm) -> None:
     for number in numbers:
         assert await shop.answer(number) == "done"
     first, second = [await shop.steps(number) for number in numbers]
-    assert [(step.seq, step.kind, step.tool, step.request, step.response, step.meta) for step in first] == [
-        (step.seq, step.kind, step.tool, step.request, step.response, step.meta) for step in second
-    ]
+    for steps in (first, second):
+        for step in steps:
+            assert step.meta.pop("seconds") >= 0  # the one thing that differs
+    assert first == second
     hashes = {(await shop.ending(number))["briefing_hash"] for number in numbers}
     assert len(hashes) == 1
     assert hashes == {first[0].request["hash"]}

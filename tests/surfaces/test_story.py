@@ -123,7 +123,8 @@ def test_rollback_and_forward_again(story: crm_story.Story) -> None:
     assert story.cli("rollback", "clishop", "--json").json["current"] == 1
     assert story.cli("rollback", "clishop", 2, "--json").json["current"] == 2
     again = story.cli("adopt", "clishop", 2)
-    assert (again.code, again.err) == (6, "Error: Revision 2 is the current one.\n")
+    assert again.code == 6
+    assert again.err.startswith("Error: Revision 2 is the current one.\nNext: ")
 
 
 def test_right_is_kept_as_a_case_without_a_manager(story: crm_story.Story) -> None:

@@ -51,12 +51,13 @@ async def write(conn: pool.Conn, run: int, fence: int, step: Step) -> None:
     await conn.execute(Q["write"], {"run": run, "fence": fence, "step": pool.jsonb(row)})
 
 
-def model_step(seq: int, reply: models.Reply, request_hash: str, label: str) -> Step:
-    """The step of a model's reply."""
+def model_step(seq: int, reply: models.Reply, request_hash: str, label: str, seconds: float = 0) -> Step:
+    """The step of a model's reply; `seconds` is how long it took, with the attempts before it."""
     calls = [{"id": call.id, "tool": call.name, "args": call.args, "raw": call.raw} for call in reply.calls]
     response = {"text": reply.text, "calls": calls, "finish": reply.finish, "message": reply.message}
     usage = {"input": reply.usage.input, "output": reply.usage.output, "cached": reply.usage.cached}
-    return Step(seq, "model", None, {"hash": request_hash}, response | {"usage": usage}, None, label)
+    meta = {"seconds": round(seconds, 3)}
+    return Step(seq, "model", None, {"hash": request_hash}, response | {"usage": usage}, None, label, meta)
 
 
 def as_stored(step: Step) -> Step:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pocketlet import errors
+from pocketlet import clock, errors
 from pocketlet.agents import (
     agent as agents,
 )
@@ -181,7 +181,9 @@ async def _use_tool(
     wanted = state.pending[0]
     sender = effects.Sender(work.agent, work.playbook.manifest, work.task, engine.server, engine.instance)
     context = toolbox.Context(engine.database, sender, work.playbook, work.run, state.next_seq)
+    began = clock.monotonic()
     outcome = await toolbox.call(kind.tools(work), context, wanted)
+    meta = {**(outcome.meta or {}), "seconds": round(clock.monotonic() - began, 3)}
     if outcome.parks:
         async with engine.database.api() as conn:
             await _park(conn, work, state.next_seq)
@@ -189,9 +191,7 @@ async def _use_tool(
     label = policy.join(work.run.label, outcome.label)
     request: Any = wanted.args if wanted.args is not None else {"raw": wanted.raw}
     response = None if outcome.error else outcome.text
-    step = journal.Step(
-        state.next_seq, "tool", wanted.name, request, response, outcome.error, label, dict(outcome.meta or {})
-    )
+    step = journal.Step(state.next_seq, "tool", wanted.name, request, response, outcome.error, label, meta)
     if outcome.finish:
         await _finish(engine, kind, work, [*steps, step], outcome.finish, last=step)
         return None

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from pocketlet import errors
+from pocketlet import clock, errors
 from pocketlet.agents import agent as agents
 from pocketlet.agents import briefing as briefings
 from pocketlet.agents import journal, runs
@@ -59,8 +59,10 @@ class Thinker:
             reserved=prices.worst_case(price, len(canonical), briefing.max_tokens),
             price=price,
         )
+        began = clock.monotonic()
         reply, reserved = await self._ask(endpoint, request, entry, manifest)
-        step = journal.model_step(state.next_seq, reply, hashlib.sha256(canonical).hexdigest(), run.label)
+        took = clock.monotonic() - began
+        step = journal.model_step(state.next_seq, reply, hashlib.sha256(canonical).hexdigest(), run.label, took)
         async with self.database.api() as conn:
             await ledger.settle(conn, reserved, entry, reply.usage)
             await journal.write(conn, run.id, run.fence, step)

@@ -80,6 +80,9 @@ def _ours(error: psycopg.DatabaseError) -> errors.PocketletError | None:
     said = first_line(error)
     ours: errors.PocketletError | None = None
     match error.sqlstate or "":
+        case "" if "password authentication failed" in str(error):
+            hint = "Check the user and the password in POCKETLET_DATABASE_URL."
+            ours = errors.NoPostgres("Postgres did not accept the password.", hint=hint)
         case "" if isinstance(error, psycopg.OperationalError):
             ours = errors.NoPostgres(f"Postgres can't be reached: {said}")
         case "57P01" | "57P02" | "57P03" | "53300" | "08006":

@@ -8,13 +8,14 @@ from typing import Any
 
 from pocketlet import clock, errors, settings
 from pocketlet.agents import agent as agents
-from pocketlet.agents import cases, effects, feedback, journal, portable, revisions, runs, trials
+from pocketlet.agents import cases, effects, feedback, journal, portable, revisions, runs, trials, worker
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool
 from pocketlet.demo import data, mails, stage, telling, waiting
 from pocketlet.demo import world as worlds
 from pocketlet.platform import database as databases
 from pocketlet.platform import ledger
+from pocketlet.platform.gateways import endpoints
 
 COMMENT = "Never promise a delivery date; offer 10 % if it is more than 7 days late."
 
@@ -47,6 +48,8 @@ async def tell(config: settings.Settings, *, seed: int, quiet: bool) -> dict[str
     with stage.only_demo(config.home):
         async with databases.opened(config) as database:
             await stage.check_alone(database)
+            if config.model:  # a model that can't be used is said before anything is taken away
+                endpoints.resolve(config.model, await worker.variables(database, config))
             teller.progress("making the shop: 30 customers, 200 messages, 120 sales")
             folder = config.home / "demo" / stage.AGENT
             cast = await stage.prepare(database, folder, seed, teller)

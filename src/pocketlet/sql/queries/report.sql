@@ -13,9 +13,9 @@ SELECT l.name, l.topic, l.body, l.predicate AS when, l.authority, l.since, l.fee
  WHERE l.id = ANY (%(ids)s) ORDER BY l.name;
 
 -- timings --
--- Of each step: when it was done, the seconds since the one before, and what the model call cost
+-- Of each step: when it was done, the seconds that it took (waiting for the owner aside), and what the model call cost
 SELECT s.seq, s.kind, s.tool, s.error, s.at,
-       round(extract(epoch FROM s.at - coalesce(lag(s.at) OVER (ORDER BY s.seq), r.started_at)), 3)::float8 AS seconds,
+       coalesce((s.meta->>'seconds')::float8, 0) AS seconds,
        coalesce((SELECT sum(l.cost) FROM pocketlet.ledger l WHERE l.run_id = r.id AND l.step_seq = s.seq), 0) AS cost_usd
   FROM pocketlet.step s JOIN pocketlet.run r ON r.id = s.run_id
  WHERE s.run_id = %(run)s ORDER BY s.seq;
