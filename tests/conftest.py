@@ -1,7 +1,9 @@
 """One cluster a worker process, one database in it, a fresh app a test: the product's isolation is the tests'."""
 
 import itertools
-from collections.abc import AsyncGenerator
+import tempfile
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,41 @@ from pocketlet.platform import apps, database
 _numbers = itertools.count(1)
 
 
+@contextmanager
+def reachable_folder() -> Generator[Path]:
+    """A folder that the server's own user can enter when root runs the tests (pytest's are root's alone), then gone."""
+    with tempfile.TemporaryDirectory(prefix="pocketlet-") as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield path / "home"
+
+
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def second_home() -> Iterator[Path]:
+    """Another POCKETLET_HOME of this test process."""
+    with reachable_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    """POCKETLET_HOME of one test module."""
+    with reachable_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def own_home() -> Iterator[Path]:
+    """POCKETLET_HOME of one test."""
+    with reachable_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def home() -> Iterator[Path]:
     """POCKETLET_HOME of this test process."""
-    return tmp_path_factory.mktemp("home")
+    with reachable_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,6 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """POCKETLET_HOME of one test module."""
-    return tmp_path_factory.mktemp("place")
-
-
-@pytest.fixture(scope="module")
 def pocketlet(place: Path) -> Iterator[Run]:
     """Runs `pocketlet …` in that home; stops its server at the end."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("POCKETLET_", "OPENAI_"))}

@@ -94,14 +94,14 @@ SELECT (SELECT count(*) FROM (SELECT run_id, max(seq) - count(*) AS gap FROM poc
 """
 
 
-async def test_the_story_survives_a_few_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = await told_under_fire(tmp_path, 3, 3, monkeypatch)
+async def test_the_story_survives_a_few_kills(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = await told_under_fire(own_home, 3, 3, monkeypatch)
     assert facts["kills"] == 3
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", [11, 12])
-async def test_the_story_survives_twenty_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    facts = await told_under_fire(tmp_path, seed, 20, monkeypatch)
+async def test_the_story_survives_twenty_kills(own_home: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    facts = await told_under_fire(own_home, seed, 20, monkeypatch)
     assert int(str(facts["kills"])) >= 15

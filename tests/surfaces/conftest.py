@@ -14,9 +14,9 @@ from pocketlet.platform import database
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(second_home: Path) -> Path:
     """A home of this folder's own: other tests leave hostile apps in theirs, which `doctor` would report."""
-    return tmp_path_factory.mktemp("surfaces")
+    return second_home
 
 
 @pytest.fixture(scope="session")
