@@ -187,6 +187,16 @@ async def test_a_draft_of_an_older_revision_is_not_adopted_over_a_newer_one(shop
         assert await revisions.before(conn, await agents.get(conn, shop.name)) == first
 
 
+async def test_the_managers_sql_has_a_role_of_its_own(shop: Workshop) -> None:
+    run = await answered(shop)
+    looks = calls(("sql", {"query": "SELECT summary FROM results"}), ("sql", {"query": "SELECT kind FROM run_log"}))
+    shop.says(looks, *drafting(), manager=True)
+    _, manager = await shop.feedback(run, "change", "Say sorry.")
+    denied, allowed = [step for step in await shop.steps(manager or 0) if step.tool == "sql"]
+    assert "permission denied for table results" in (denied.error or "")
+    assert allowed.response.startswith("kind\n")
+
+
 async def test_adopt_discard_and_rollback(shop: Workshop) -> None:
     run = await answered(shop)
     _, first = await drafted(shop, run)
@@ -241,7 +251,7 @@ async def test_what_is_written_once_can_not_be_changed(shop: Workshop, table: st
     for statement in (f"UPDATE pocketlet.{table} SET {column} = {column}", f"DELETE FROM pocketlet.{table}"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             await shop.change(statement)
-        for role in (shop.name, f"{shop.name}_ro"):
+        for role in (shop.name, f"{shop.name}_ro", f"{shop.name}_mgr"):
             async with shop.database.login(role) as conn:
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     await conn.execute(statement.encode())

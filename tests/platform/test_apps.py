@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from pocketlet import errors
-from pocketlet.db import migrate, pool
+from pocketlet.db import migrate, pool, reader
 from pocketlet.platform import apps
 
 TRACES = """
@@ -60,7 +60,7 @@ async def test_the_installer_is_no_member_of_the_app(db: pool.Database, app: str
     assert not await rows(
         db,
         f"""SELECT roleid::regrole, member::regrole FROM pg_auth_members
-             WHERE roleid IN ('{app}'::regrole, '{app}_ro'::regrole)
+             WHERE roleid IN ('{app}'::regrole, '{app}_ro'::regrole, '{app}_mgr'::regrole)
                AND (to_jsonb(pg_auth_members) ->> 'inherit_option')::boolean""",
     )
 
@@ -72,7 +72,7 @@ async def test_a_second_install_is_a_conflict_and_changes_nothing(db: pool.Datab
     assert await rows(db, TRACES) == before
 
 
-@pytest.mark.parametrize("foreign", ["stranger", "stranger_ro"])
+@pytest.mark.parametrize("foreign", ["stranger", "stranger_ro", "stranger_mgr"])
 async def test_a_role_that_is_not_ours_is_left_alone(db: pool.Database, foreign: str) -> None:
     await run_statement(db, f"CREATE ROLE {foreign}")
     before = await rows(db, TRACES)
@@ -96,7 +96,7 @@ async def test_names(db: pool.Database, name: str) -> None:
         await apps.install(db, name)
 
 
-@pytest.mark.parametrize("name", ["public", "pg_catalog", "pd_api", "postgres", "pocketlet", "a_ro", "queue"])
+@pytest.mark.parametrize("name", ["public", "pg_catalog", "pd_api", "postgres", "pocketlet", "a_ro", "a_mgr", "queue"])
 async def test_reserved_names(db: pool.Database, name: str) -> None:
     with pytest.raises(errors.BadAgent, match="is reserved"):
         await apps.install(db, name)
@@ -106,6 +106,21 @@ async def test_a_keyword_is_a_name_like_any_other(db: pool.Database) -> None:
     await apps.install(db, "select")
     assert await rows(db, "SELECT count(*) FROM memories", "select_ro") == [{"count": 0}]
     await apps.uninstall(db, "select")
+
+
+READABLE = {"lessons", "feedback", "run_log"}
+
+
+async def test_the_managers_login_reads_nothing_from_outside(db: pool.Database, app: str) -> None:
+    async with db.login(app) as conn:
+        await conn.execute("CREATE TABLE letters (body text)")
+    for name in ("lessons", "feedback", "run_log", "memories", "results", "runs", "letters"):
+        if name in READABLE:
+            await reader.query(db, apps.manager(app), f"SELECT * FROM {name}")
+            continue
+        with pytest.raises(errors.GateRefusal, match="permission denied"):
+            await reader.query(db, apps.manager(app), f"SELECT * FROM {name}")
+        await reader.query(db, apps.reader(app), f"SELECT * FROM {name}")
 
 
 async def test_sessions_of_the_app_end_with_it(db: pool.Database) -> None:

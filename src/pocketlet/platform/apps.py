@@ -1,4 +1,4 @@
-"""Apps of the platform: a schema, a login that writes there and a login that only reads there."""
+"""Apps of the platform: a schema, a login that writes there, one that only reads, and the manager's narrower one."""
 
 import re
 
@@ -15,19 +15,30 @@ def reader(name: str) -> str:
     return f"{name}_ro"
 
 
+def manager(name: str) -> str:
+    """The login of the app's manager, for SQL that the manager's model wrote: it can read nothing from outside."""
+    return f"{name}_mgr"
+
+
+def logins(name: str) -> list[str]:
+    """Every login of the app."""
+    return [name, reader(name), manager(name)]
+
+
 def check_name(name: str) -> None:
     """Raises errors.BadAgent unless `name` can be the name of an app, its schema and its logins."""
     if not NAME.fullmatch(name):
         raise errors.BadAgent(
             f"{name!r} is not a name: use a small letter, then small letters, digits and _, at most 41."
         )
-    if name in RESERVED or name.startswith(("pg_", "pd_")) or name.endswith("_ro"):
+    if name in RESERVED or name.startswith(("pg_", "pd_")) or name.endswith(("_ro", "_mgr")):
         raise errors.BadAgent(f"The name {name!r} is reserved.", hint="Choose another `name` in agent.toml.")
 
 
 def placeholders(database: pool.Database, name: str) -> dict[str, str]:
     """The names that the texts in `sql/agent` are filled with."""
-    return {"schema": name, "app": name, "reader": reader(name), "database": database.address.database, "agent": name}
+    roles = {"app": name, "reader": reader(name), "manager": manager(name)}
+    return roles | {"schema": name, "database": database.address.database, "agent": name}
 
 
 async def install(database: pool.Database, name: str) -> None:
@@ -38,11 +49,11 @@ async def install(database: pool.Database, name: str) -> None:
     check_name(name)
     names = placeholders(database, name)
     async with database.admin() as conn:
-        for role in (name, reader(name)):
+        for role in logins(name):
             await _check_role(conn, role)
         if not await _exists(conn, name):
             await conn.execute(queries.named(queries.text("agent/roles.sql"), **names))
-        for role in (name, reader(name)):
+        for role in logins(name):
             await migrate.set_password(database, conn, role)
         if await (await conn.execute(Q["schema"], {"name": name})).fetchone():
             raise errors.Conflict(f"This database has a schema {name!r} already.")
@@ -70,7 +81,7 @@ async def uninstall(database: pool.Database, name: str) -> None:
     Raises errors.Conflict if the role is not Pocketlet's.
     """
     names = placeholders(database, name)
-    roles = {"roles": [name, reader(name)]}
+    roles = {"roles": logins(name)}
     async with database.admin() as conn:
         if not await _exists(conn, name):
             return
@@ -107,9 +118,9 @@ async def _may_limit(conn: pool.Conn) -> bool:
 async def _borrow(conn: pool.Conn, names: dict[str, str]) -> None:
     """Default rights and owned objects are only an owner's to change: be a member of the app until `_give_back`."""
     if conn.info.server_version >= 160000:
-        await conn.execute(queries.named(Q["borrow"], app=names["app"], reader=names["reader"]))
+        await conn.execute(queries.named(Q["borrow"], **names))
 
 
 async def _give_back(conn: pool.Conn, names: dict[str, str]) -> None:
     if conn.info.server_version >= 160000:
-        await conn.execute(queries.named(Q["give_back"], app=names["app"], reader=names["reader"]))
+        await conn.execute(queries.named(Q["give_back"], **names))

@@ -84,18 +84,18 @@ SELECT n.nspname || '.' || o.name AS what
 -- strong_roles --
 -- What an app's login or reader must never be
 SELECT r.rolname::text AS what FROM pg_catalog.pg_roles r
-  JOIN pocketlet.agent a ON r.rolname IN (a.name, a.name || '_ro')
+  JOIN pocketlet.agent a ON r.rolname IN (a.name, a.name || '_ro', a.name || '_mgr')
  WHERE r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls ORDER BY 1;
 
 -- missing_roles --
--- Each agent has its two logins
-SELECT w.role AS what FROM pocketlet.agent a, unnest(ARRAY[a.name, a.name || '_ro']) AS w (role)
+-- Each agent has its logins
+SELECT w.role AS what FROM pocketlet.agent a, unnest(ARRAY[a.name, a.name || '_ro', a.name || '_mgr']) AS w (role)
  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = w.role AND r.rolcanlogin) ORDER BY 1;
 
 -- control_writers --
 -- No app may write what the platform keeps
 SELECT r.rolname || ' on ' || c.relname AS what
-  FROM pg_catalog.pg_roles r JOIN pocketlet.agent a ON r.rolname IN (a.name, a.name || '_ro')
+  FROM pg_catalog.pg_roles r JOIN pocketlet.agent a ON r.rolname IN (a.name, a.name || '_ro', a.name || '_mgr')
   JOIN pg_catalog.pg_class c ON c.relnamespace IN ('pocketlet'::regnamespace, 'queue'::regnamespace) AND c.relkind = 'r'
  WHERE pg_catalog.has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') ORDER BY 1;
 

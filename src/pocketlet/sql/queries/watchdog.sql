@@ -14,12 +14,12 @@ SELECT a.usename AS role, a.pid,
         AND pg_catalog.clock_timestamp() - a.state_change > l.idle * interval '1 second');
 
 -- drifted --
--- Apps of this database of whose two roles one has other settings than `agent/settings.sql` gives.
+-- Apps of this database of whose roles one has other settings than `agent/settings.sql` gives.
 -- temp_file_limit is left out: a role can't change its own, and not every installation may set it.
 WITH login AS (
   SELECT r.oid, r.rolname, n.nspname AS app, r.rolname <> n.nspname AS reads
     FROM pg_catalog.pg_namespace n
-    JOIN pg_catalog.pg_roles r ON r.rolname IN (n.nspname, n.nspname || '_ro')
+    JOIN pg_catalog.pg_roles r ON r.rolname IN (n.nspname, n.nspname || '_ro', n.nspname || '_mgr')
     JOIN pg_catalog.pg_auth_members m ON m.member = r.oid AND NOT m.admin_option
      AND m.roleid = CASE WHEN r.rolname = n.nspname THEN 'pd_app'::regrole ELSE 'pd_reader'::regrole END
    WHERE n.nspowner = 'pd_platform'::regrole
@@ -48,3 +48,4 @@ SELECT app, pg_catalog.array_agg(DISTINCT rolname::text ORDER BY rolname::text) 
 -- What a role has set for itself in this database alone
 ALTER ROLE {app} IN DATABASE {database} RESET ALL;
 ALTER ROLE {reader} IN DATABASE {database} RESET ALL;
+ALTER ROLE {manager} IN DATABASE {database} RESET ALL;
