@@ -108,6 +108,16 @@ async def test_a_keyword_is_a_name_like_any_other(db: pool.Database) -> None:
     await apps.uninstall(db, "select")
 
 
+async def test_an_app_that_lacks_a_login_is_taken_away_too(db: pool.Database) -> None:
+    await apps.install(db, "older")
+    async with db.setup() as conn:
+        await conn.execute("DROP OWNED BY older_mgr CASCADE")
+        await conn.execute("DROP ROLE older_mgr")
+    await apps.uninstall(db, "older")
+    async with db.setup() as conn:
+        assert await (await conn.execute("SELECT rolname FROM pg_roles WHERE rolname ~ '^older'")).fetchall() == []
+
+
 READABLE = {"lessons", "feedback", "run_log"}
 
 

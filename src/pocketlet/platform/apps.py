@@ -86,6 +86,9 @@ async def uninstall(database: pool.Database, name: str) -> None:
         if not await _exists(conn, name):
             return
         await _check_role(conn, name)
+        for role in logins(name):
+            if not await _exists(conn, role):  # an older version made fewer
+                await conn.execute(queries.named(Q["fill_in"], role=role))
         await _borrow(conn, names)
         await conn.execute(Q["end_sessions"], roles)
         elsewhere = await (await conn.execute(Q["other_databases"], roles)).fetchall()

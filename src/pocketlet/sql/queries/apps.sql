@@ -6,6 +6,10 @@ SELECT pg_catalog.shobj_description(oid, 'pg_authid') AS comment FROM pg_catalog
 -- Whether the name is taken by a schema
 SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %(name)s;
 
+-- fill_in --
+-- Stands in for a login that is missing, so that it can be taken away with the others
+CREATE ROLE {role} NOLOGIN;
+
 -- may_limit --
 -- Whether this login may cap temporary files of a role
 SELECT pg_catalog.has_parameter_privilege('temp_file_limit', 'SET') AS may;
