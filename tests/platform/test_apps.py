@@ -110,7 +110,8 @@ async def test_a_keyword_is_a_name_like_any_other(db: pool.Database) -> None:
 
 async def test_an_app_that_lacks_a_login_is_taken_away_too(db: pool.Database) -> None:
     await apps.install(db, "older")
-    async with db.setup() as conn:
+    async with db.admin() as conn:
+        await conn.execute("GRANT older_mgr TO CURRENT_USER WITH INHERIT TRUE, SET FALSE")
         await conn.execute("DROP OWNED BY older_mgr CASCADE")
         await conn.execute("DROP ROLE older_mgr")
     await apps.uninstall(db, "older")
