@@ -35,7 +35,7 @@ class Killer:
             self._seen |= {row["state"] for row in rows}
             worker = watch.world.worker
             if self.targets and len(self._seen) >= self.targets[0] and worker and worker.poll() is None:
-                self.targets = [target for target in self.targets[1:] if target > len(self._seen)]
+                self.targets = self.targets[1:]
                 await asyncio.sleep(self._random.random() * 0.03)
                 worker.send_signal(signal.SIGKILL)
                 self.kills += 1
@@ -104,4 +104,4 @@ async def test_the_story_survives_a_few_kills(own_home: Path, monkeypatch: pytes
 @pytest.mark.parametrize("seed", [11, 12])
 async def test_the_story_survives_twenty_kills(own_home: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     facts = await told_under_fire(own_home, seed, 20, monkeypatch)
-    assert int(str(facts["kills"])) >= 15
+    assert facts["kills"] == 20

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import mailbox
 import subprocess
 import sys
@@ -38,15 +39,16 @@ class World:
 
     def look_after(self) -> None:
         """Starts the worker, and starts it again if it died: the runs go on from their journals."""
-        if self.worker is not None:
-            if self.worker.poll() is None:
-                return
-            _end(self.worker)
-        self.restarts += 1
-        command = [sys.executable, "-m", "pocketlet.surfaces.cli.main", "up", "--attached", "--json"]
-        self.worker = _spawn(command, self.environment(), stdin=subprocess.PIPE)
-        line = _first_line(self.worker, "the worker")
-        self.mail_port = int(line.rpartition(":")[2].rstrip('"}\n'))
+        while self.worker is None or self.worker.poll() is not None:
+            if self.worker is not None:
+                _end(self.worker)
+            self.restarts += 1
+            command = [sys.executable, "-m", "pocketlet.surfaces.cli.main", "up", "--attached", "--json"]
+            self.worker = _spawn(command, self.environment(), stdin=subprocess.PIPE)
+            if line := self.worker.stdout.readline().strip() if self.worker.stdout else "":
+                self.mail_port = int(json.loads(line)["mail"].rpartition(":")[2])
+            elif self.worker.wait() >= 0:  # below 0: it was killed while it started, and another one is
+                raise _not_started("the worker")
 
     async def post(self, raw: bytes, sender: str, to: str) -> None:
         """A customer's mail server hands a mail over, and tries again if nobody answers."""
@@ -105,10 +107,13 @@ def _spawn(command: list[str], env: Mapping[str, str], *, stdin: int = subproces
 def _first_line(process: subprocess.Popen[str], what: str) -> str:
     line = process.stdout.readline() if process.stdout else ""
     if not line:
-        raise errors.Failed(
-            f"The demo could not start {what}.", hint="Try `pocketlet doctor`, or `pocketlet up` by hand."
-        )
+        raise _not_started(what)
     return line.strip()
+
+
+def _not_started(what: str) -> errors.Failed:
+    hint = "Try `pocketlet doctor`, or `pocketlet up` by hand."
+    return errors.Failed(f"The demo could not start {what}.", hint=hint)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
