@@ -1,6 +1,8 @@
 """One cluster a worker process, one database in it, a fresh app a test: the product's isolation is the tests'."""
 
 import itertools
+import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import contextmanager
@@ -72,3 +74,13 @@ async def app(db: pool.Database) -> AsyncGenerator[str]:
     await apps.install(db, name)
     yield name
     await apps.uninstall(db, name)
+
+
+@pytest.fixture(scope="session")
+def standin_url() -> Iterator[str]:
+    """The base URL of a stand-in model, a process of its own."""
+    command = [sys.executable, "-m", "pocketlet.demo.standin"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield process.stdout.readline().split()[-1]
+        process.terminate()

@@ -1,25 +1,10 @@
 """The policy is followed because of the lesson: with its file deleted by hand, it is not followed any more."""
 
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from .conftest import Run
-
-
-@pytest.fixture
-def model() -> Iterator[str]:
-    """The stand-in, started by hand; its address."""
-    command = [sys.executable, "-m", "pocketlet.demo.standin"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as standin:
-        assert standin.stdout
-        yield standin.stdout.readline().split()[-1]
-        standin.terminate()
 
 
 def drafted(pocketlet: Run, name: str, folder: Path, mail: Path, model: str) -> str:
@@ -34,7 +19,7 @@ def drafted(pocketlet: Run, name: str, folder: Path, mail: Path, model: str) -> 
 
 
 def test_without_the_lesson_the_policy_is_gone(
-    story: dict[str, Any], pocketlet: Run, place: Path, tmp_path: Path, model: str
+    story: dict[str, Any], pocketlet: Run, place: Path, tmp_path: Path, standin_url: str
 ) -> None:
     learned = next(step["facts"]["revision"] for step in story["steps"] if step["id"] == "feedback")
     assert pocketlet("adopt", "crm", str(learned)).returncode == 0
@@ -45,8 +30,8 @@ def test_without_the_lesson_the_policy_is_gone(
     lessons[0].unlink()
 
     mail = place / "demo" / "mails" / "second.eml"
-    with_it = drafted(pocketlet, "kept", tmp_path / "kept", mail, model)
-    without = drafted(pocketlet, "bare", tmp_path / "bare", mail, model)
+    with_it = drafted(pocketlet, "kept", tmp_path / "kept", mail, standin_url)
+    without = drafted(pocketlet, "bare", tmp_path / "bare", mail, standin_url)
     assert "10 %" in with_it
     assert "It will be with you by" not in with_it
     assert "10 %" not in without

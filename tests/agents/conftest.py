@@ -1,9 +1,7 @@
 """A scripted model, a mail server, and an agent in a workshop of its own for each test; the stand-in for its story."""
 
 import shutil
-import subprocess
-import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import date
 from pathlib import Path
 
@@ -53,16 +51,6 @@ async def open_shop(
 async def shop(open_shop: Opener) -> workshops.Workshop:
     """A workshop with an agent as `write_folder` makes it."""
     return await open_shop()
-
-
-@pytest.fixture(scope="session")
-def standin_url() -> Iterator[str]:
-    """The base URL of a stand-in model, a process of its own."""
-    command = [sys.executable, "-m", "pocketlet.demo.standin"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        yield process.stdout.readline().split()[-1]
-        process.terminate()
 
 
 @pytest.fixture

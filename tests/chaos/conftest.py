@@ -3,9 +3,7 @@
 import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from datetime import date
 from pathlib import Path
 
@@ -20,16 +18,6 @@ from pocketlet.db import pool
 from pocketlet.demo import data, mails, sink
 
 CRM = Path(pocketlet.demo.__file__).parent / "crm"
-
-
-@pytest.fixture(scope="session")
-def standin_url() -> Iterator[str]:
-    """The base URL of a stand-in model, a process of its own."""
-    command = [sys.executable, "-m", "pocketlet.demo.standin"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        yield process.stdout.readline().split()[-1]
-        process.terminate()
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ async def _drive(engine: Engine, kind: Kind, run: runs.Run) -> None:
         state = journal.fold(steps)
         if state.pending:
             step = await _use_tool(engine, kind, work, steps, state)
-        elif steps and not state.pending and steps[-1].kind == "model":
+        elif steps and steps[-1].kind == "model":
             return await _finish(engine, kind, work, steps, _in_words(steps[-1]))
         else:
             _check_limits(work, steps)
@@ -129,7 +129,9 @@ def _in_words(last: journal.Step) -> toolbox.Finish:
         hint = "Raise `max_tokens` in agent.toml, import it with --replace, and start a new run."
         raise errors.BadModelReply("The model's answer was cut off at `max_tokens`.", hint=hint)
     if reason == "content_filter" or not last.response["text"].strip():
-        raise errors.BadModelReply("The model ended without an answer and without calling a tool.")
+        # Its answer stands in the journal: a retry would read the same one.
+        hint = "Start a new run, or try another model."
+        raise errors.BadModelReply("The model ended without an answer and without calling a tool.", hint=hint)
     return toolbox.Finish("done", last.response["text"])
 
 
