@@ -6,7 +6,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 OLD := Pocketlet needs Python 3.11 or later, and $(PYTHON) is %d.%d. Try: make PYTHON=python3.12 (with that name first on PATH).
 BARE := $(PYTHON) could not make $(VENV). On Debian and Ubuntu: apt-get install python3-venv. Then: make clean.
 
-.PHONY: help setup demo check test test-chaos bench clean system-deps
+.PHONY: help setup demo check test test-chaos bench bench-learning clean system-deps
 
 help: ## Lists these verbs.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -27,6 +27,9 @@ test-chaos: $(VENV)/.dev ## Kills workers at many random points of the story.
 
 bench: $(VENV)/.dev ## Runs every benchmark in bench/.
 	@for file in bench/*.py; do [ -e "$$file" ] || { echo "There is no benchmark yet."; exit 1; }; $(BIN)/python "$$file" || exit 1; done
+
+bench-learning: $(VENV)/.dev ## Learning on a stream of mails, with ablations; ARGS="--seeds 1-5 --arms all --flip 0.1".
+	@$(BIN)/python -m bench.learning $(ARGS)
 
 clean: ## Removes .venv and all caches; agents' data is elsewhere and stays.
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -95,6 +95,8 @@ async def test_a_resumed_run_sends_the_bytes_that_an_undisturbed_one_sends(shop:
             await shop.change("UPDATE pocketlet.run SET state = 'queued' WHERE id = %s", parts)
     answered = shop.model.requests[shop.name]
     distinct = [body for index, body in enumerate(answered) if body not in answered[:index]]
+    for run, sent in ((whole, undisturbed), (parts, distinct)):
+        assert {body.pop("seed") for body in sent} == {run}  # the one thing in which two runs differ
     assert [json.dumps(body) for body in distinct] == [json.dumps(body) for body in undisturbed]
     assert [step.request for step in await shop.steps(parts)] == [step.request for step in await shop.steps(whole)]
 

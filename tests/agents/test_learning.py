@@ -1,5 +1,7 @@
 """From the owner's word to a rule: drafted, tried on the cases that it touches, adopted, and taken back."""
 
+from collections.abc import Awaitable, Callable
+
 import psycopg
 import pytest
 from scripted_model import Fault, Reply, calls, finishes, mails
@@ -7,10 +9,13 @@ from workshop import CUSTOMER, Workshop, mail
 
 from pocketlet import errors
 from pocketlet.agents import agent as agents
-from pocketlet.agents import feedback, revisions
+from pocketlet.agents import revisions
+from pocketlet.learning import assertions, cases, feedback, trials
 
 POLICY = "Never promise a delivery date; offer 10 % if it is more than 7 days late."
 LATE = {"intent": "late_order"}
+ASK = '[learning]\nadopt = "ask"'
+Opener = Callable[..., Awaitable[Workshop]]
 
 
 async def answered(shop: Workshop, body: str = "It is on its way.") -> int:
@@ -26,13 +31,13 @@ def drafting(check: tuple[str, str] = ("contains", "sorry"), **more: object) -> 
     return (calls(("draft_lesson", lesson | more)), finishes("Late orders get an excuse.", "drafted"))
 
 
-async def drafted(shop: Workshop, run: int, *replies: Reply) -> tuple[int, int]:
+async def drafted(shop: Workshop, run: int, *replies: Reply, said: str = "Say sorry.") -> tuple[int, int]:
     """Feedback on the run that becomes a draft: the feedback's number and the draft's."""
     shop.says(*(replies or drafting()), manager=True)
-    number, manager = await shop.feedback(run, "change", "Say sorry.")
+    number, manager = await shop.feedback(run, "change", said)
     async with shop.database.api() as conn:
         draft = await feedback.draft_of(conn, manager or 0)
-    assert draft, await shop.ending(manager or 0)
+    assert draft, (await shop.outcome(number), await shop.steps(manager or 0))
     return number, draft
 
 
@@ -67,7 +72,7 @@ async def test_feedback_that_says_nothing_or_comes_too_early_is_sent_back(shop: 
 async def test_a_lesson_is_drafted_with_its_facts_and_its_checks(shop: Workshop) -> None:
     run = await answered(shop)
     number, draft = await drafted(shop, run)
-    assert await shop.outcome(number) == f"drafted as revision {draft}"
+    assert await shop.outcome(number) is None  # until its draft has been tried
     (lesson,) = (await shop.playbook(draft)).lessons
     assert (lesson.topic, lesson.body, lesson.predicate) == ("Late orders", "Say sorry.", LATE)
     assert (lesson.authority, lesson.feedback, lesson.name) == ("owner", number, "late-orders")
@@ -81,13 +86,13 @@ async def test_a_lesson_is_drafted_with_its_facts_and_its_checks(shop: Workshop)
     assert "+Say sorry." in diff
 
 
-async def test_an_edited_draft_is_shown_to_the_manager_as_a_change(shop: Workshop) -> None:
+async def test_of_an_edited_draft_the_manager_sees_what_the_owner_put_in(shop: Workshop) -> None:
     run = await answered(shop, "It is on its way.")
     shop.says(finishes("Nothing to learn.", "no_change"), manager=True)
     number, _ = await shop.feedback(run, "change", "", "It is on its way.\nSorry about that.")
     said = shop.model.requests[f"{shop.name}#manager"][0]["messages"][-1]["content"]
-    assert "+Sorry about that." in said
-    assert "<outside>" in said
+    assert "edited: the owner's version adds: Sorry about that." in said
+    assert "on its way" not in said
     assert await shop.outcome(number) == "no change: Nothing to learn."
 
 
@@ -100,6 +105,8 @@ SENT_BACK = [
     ({"body": " "}, "1 to 400 characters"),
     ({"expect": [{"kind": "model says"}]}, "`expect` holds"),
     ({"expect": ["sorry"]}, "`expect` holds"),
+    ({"body": "Say sorry and give a discount."}, "says what you did not say: discount, giv"),
+    ({"body": "Say sorry to Ann."}, "quotes its own case: ann"),
 ]
 
 
@@ -115,12 +122,11 @@ async def test_a_lesson_that_can_not_stand_is_sent_back(shop: Workshop, more: di
 VERDICTS = [
     ("fixed", ("contains", "sorry"), mails(CUSTOMER, "So  SORRY.")),
     ("still-wrong", ("contains", "sorry"), mails(CUSTOMER, "No.")),
-    ("same", ("contains", "way"), mails(CUSTOMER, "On its way, too.")),
-    ("worse", ("contains", "way"), mails(CUSTOMER, "No.")),
     ("fixed", ("absent", "way"), mails(CUSTOMER, "Sorry.")),
-    ("worse", ("absent", "never"), mails(CUSTOMER, "It never comes.")),
-    ("worse", ("contains", "way"), mails("eve@evil.example", "On its way.")),
+    ("still-wrong", ("absent", "never"), mails(CUSTOMER, "It never comes.")),
+    ("still-wrong", ("contains", "way"), mails("eve@evil.example", "On its way.")),
 ]
+NO_TRACE = "SELECT e.state FROM pocketlet.effect e JOIN pocketlet.run r ON r.id = e.run_id WHERE r.kind = 'trial'"
 
 
 @pytest.mark.parametrize(("verdict", "expect", "reply"), VERDICTS)
@@ -130,14 +136,25 @@ async def test_the_verdict_of_a_trial(shop: Workshop, verdict: str, expect: tupl
     shop.says(reply, finishes())
     assert await shop.verdicts(draft) == {run: verdict}
     assert shop.mail.connections == 0
-    query = "SELECT e.state FROM pocketlet.effect e JOIN pocketlet.run r ON r.id = e.run_id WHERE r.kind = 'trial'"
-    states = {row["state"] for row in await shop.rows(f"{query} AND r.agent_id = %s", shop.agent.id)}
+    states = {row["state"] for row in await shop.rows(f"{NO_TRACE} AND r.agent_id = %s", shop.agent.id)}
     assert states <= {"captured", "blocked"}
     async with shop.database.login(shop.name) as conn:
         assert await (await conn.execute("SELECT FROM results")).fetchall() == []
 
 
-@pytest.mark.parametrize(("yes", "verdict"), [(True, "worse"), (False, "same")])
+@pytest.mark.parametrize(("verdict", "body"), [("same", "It is on its  WAY, sorry."), ("worse", "Sorry.")])
+async def test_the_verdict_of_a_trial_on_what_was_right(shop: Workshop, verdict: str, body: str) -> None:
+    kept = await shop.stable("It is on its way.", "My parcel is late.")
+    run = await answered(shop, "No idea.")
+    _, draft = await drafted(shop, run, *drafting(("absent", "idea")))
+    async with shop.database.api() as conn:
+        case = await cases.of_run(conn, kept)
+        await cases.add_assertion(conn, case, assertions.Assertion("contains", {"text": "on its way"}))
+    shop.says(mails(CUSTOMER, body), finishes())
+    assert await shop.verdicts(draft) == {run: "fixed", kept: verdict}
+
+
+@pytest.mark.parametrize(("yes", "verdict"), [(True, "still-wrong"), (False, "fixed")])
 async def test_a_mail_that_was_refused_after_the_feedback_is_not_asked_for(
     shop: Workshop, *, yes: bool, verdict: str
 ) -> None:
@@ -162,25 +179,30 @@ async def test_only_cases_whose_briefing_changes_are_tried(shop: Workshop) -> No
     other = await shop.run(mail("Do you have tea?", number=2))
     await shop.feedback(other, "right")
     _, draft = await drafted(shop, late)
-    shop.says(mails(CUSTOMER, "Sorry."), finishes())
-    before = len(shop.model.requests[shop.name])
-    assert await shop.verdicts(draft) == {late: "fixed", other: "unchanged"}
-    assert len(shop.model.requests[shop.name]) == before + 2
-    query = "SELECT t.run_id, t.evidence FROM pocketlet.trial t JOIN pocketlet.cases c ON c.id = t.case_id"
-    row = await shop.row(f"{query} WHERE c.run_id = %s", other)
-    assert row["run_id"] is None
-    assert row["evidence"]["briefing_before"] == row["evidence"]["briefing_after"]
+    tried = await shop.learn(lambda _: "Sorry.")
+    assert [purpose for purpose in tried if purpose != "admission"] == ["trigger", "trigger", "before"]
+    async with shop.database.api() as conn:
+        report = await trials.report(conn, shop.agent, draft)
+    assert {row["case_run"]: row["verdict"] for row in report["trials"]} == {late: "fixed"}
+    assert (report["counts"], report["replays"]) == ({"fixed": 1, "unchanged": 1}, 3)
+    query = "SELECT DISTINCT t.purpose FROM pocketlet.trial t JOIN pocketlet.cases c ON c.id = t.case_id"
+    assert await shop.rows(f"{query} WHERE c.run_id = %s", other) == [{"purpose": "admission"}]
 
 
-async def test_a_draft_of_an_older_revision_is_not_adopted_over_a_newer_one(shop: Workshop) -> None:
+async def test_a_draft_of_an_older_revision_is_not_adopted_over_a_newer_one(open_shop: Opener) -> None:
+    shop = await open_shop(ASK)
     run = await answered(shop)
     _, first = await drafted(shop, run)
+    await shop.learn(lambda _: "Sorry.")
     _, second = await drafted(shop, run)
+    await shop.learn(lambda _: "Sorry.")
     await shop.decide(first, "adopt")
     with pytest.raises(errors.Conflict, match="drafted from revision 1"):
         await shop.decide(second, "adopt")
     assert len((await shop.playbook(first)).lessons) == 1
-    _, third = await drafted(shop, run, *drafting(topic="Signature", body="Sign with a name."))
+    signs = drafting(topic="A name", body="Sign with a name.", when={})
+    _, third = await drafted(shop, run, *signs, said="Sign with a name.")
+    await shop.learn(lambda _: "Sorry.")
     await shop.decide(third, "adopt")
     assert len((await shop.playbook(third)).lessons) == 2
     async with shop.database.api() as conn:
@@ -197,10 +219,13 @@ async def test_the_managers_sql_has_a_role_of_its_own(shop: Workshop) -> None:
     assert allowed.response.startswith("kind\n")
 
 
-async def test_adopt_discard_and_rollback(shop: Workshop) -> None:
+async def test_adopt_discard_and_rollback(open_shop: Opener) -> None:
+    shop = await open_shop(ASK)
     run = await answered(shop)
     _, first = await drafted(shop, run)
+    await shop.learn(lambda _: "Sorry.")
     _, second = await drafted(shop, run)
+    await shop.learn(lambda _: "Sorry.")
     before = await shop.briefing_hash(mail())
     await shop.decide(second, "discard")
     assert await shop.briefing_hash(mail()) == before
@@ -224,6 +249,8 @@ async def test_adopt_discard_and_rollback(shop: Workshop) -> None:
     query = "SELECT revision, verdict FROM pocketlet.decision WHERE agent_id = %s ORDER BY id"
     assert [(row["revision"], row["verdict"]) for row in await shop.rows(query, shop.agent.id)] == [
         (1, "import"),
+        (first, "ask"),
+        (second, "ask"),
         (second, "discard"),
         (first, "adopt"),
         (1, "rollback"),
@@ -236,10 +263,13 @@ async def test_a_manager_that_fails_is_tried_again_and_drafts_once(shop: Worksho
     shop.says(*drafting(), manager=True)
     shop.model.faults[f"{shop.name}#manager"] += [None, *[Fault(500)] * 4]
     number, manager = await shop.feedback(run, "change", "Say sorry.")
-    assert await shop.outcome(number) is None
+    said = await shop.outcome(number) or ""
+    assert said.startswith("not taken up: ")
+    assert said.endswith(f"`pocketlet retry {manager}` tries again.")
     assert (await shop.ending(manager or 0))["state"] == "failed"
     assert await shop.retry(manager or 0) == "done"
-    assert await shop.outcome(number) == "drafted as revision 2"
+    await shop.learn(lambda trial: "No." if trial["purpose"] == "before" else "Sorry.")
+    assert (await shop.outcome(number) or "").startswith("adopted as revision 2 (proven): ")
     assert len(await shop.rows("SELECT FROM pocketlet.revision WHERE agent_id = %s", shop.agent.id)) == 2
 
 
@@ -268,9 +298,14 @@ async def test_the_story_of_the_demo(crm) -> None:
     before = await shop.briefing_hash(story.second)
 
     number, manager = await shop.feedback(first, "change", POLICY)
-    assert await shop.outcome(number) == "drafted as revision 2", await shop.ending(manager)
-    assert await shop.verdicts(2) == {first: "fixed", kept: "unchanged"}
+    await shop.learn()
+    said = await shop.outcome(number)
+    assert said == "asked, revision 2 waits for your word: This agent's changes wait for your word.", manager
+    async with shop.database.api() as conn:
+        report = await trials.report(conn, shop.agent, 2)
+    assert report["counts"] == {"fixed": 1, "unchanged": 1}
     await shop.decide(2, "adopt")
+    assert await shop.outcome(number) == "adopted as revision 2"
     second = await shop.run(story.second)
     body = (await shop.effect(second))["request"]["body"]
     assert "It will be with you by" not in body

@@ -14,6 +14,7 @@ from workshop import Workshop, fresh_name, mail, write_folder
 
 from pocketlet import errors
 from pocketlet.agents import agent as agents
+from pocketlet.agents import manifest as manifests
 from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import portable, revisions, work
 from pocketlet.agents import task as tasks
@@ -40,7 +41,7 @@ async def named(db: pool.Database) -> AsyncGenerator[str]:
 async def traces(db: pool.Database, name: str) -> list[str]:
     """What the cluster knows of an agent of that name."""
     query = """
-    SELECT 'role ' || rolname AS trace FROM pg_roles WHERE rolname ~ ('^' || %(name)s::text || '(_ro|_mgr)?$')
+    SELECT 'role ' || rolname AS trace FROM pg_roles WHERE rolname ~ ('^' || %(name)s::text || '(_ro|_mgr|_try)?$')
     UNION ALL SELECT 'schema ' || nspname FROM pg_namespace WHERE nspname = %(name)s::text
     UNION ALL SELECT 'agent ' || name FROM pocketlet.agent WHERE name = %(name)s::text
     """
@@ -64,7 +65,7 @@ async def test_three_lines_are_an_agent(db: pool.Database, named: str, tmp_path:
     assert playbook.instructions == ""
     with pytest.raises(errors.Conflict):
         await portable.load(db, tmp_path)
-    assert len(await traces(db, named)) == 5
+    assert len(await traces(db, named)) == 6
 
 
 async def test_windows_files_are_read_like_any(db: pool.Database, named: str, tmp_path: Path) -> None:
@@ -344,8 +345,35 @@ def test_since_is_a_point_in_time(given: str, stored: str) -> None:
     assert playbooks.parse_lesson("l", f"---\nsince: {given}\n---\nBe kind.", since="never").since == stored
 
 
-@given(topic=printable, body=printable.filter(str.strip), when=st.dictionaries(printable, printable, max_size=3))
-def test_a_lesson_is_read_back_as_it_was_written(topic: str, body: str, when: dict[str, str]) -> None:
-    lesson = playbooks.Lesson("l", topic or "t", body.strip(), when, "owner", "2026-11-22T00:00:00+00:00")
+@given(
+    topic=printable,
+    body=printable.filter(str.strip),
+    when=st.dictionaries(printable, printable, max_size=3),
+    expect=st.lists(st.builds(lambda text: {"kind": "contains", "text": text}, printable.filter(bool)), max_size=3),
+)
+def test_a_lesson_is_read_back_as_it_was_written(
+    topic: str, body: str, when: dict[str, str], expect: list[dict[str, str]]
+) -> None:
+    since = "2026-11-22T00:00:00+00:00"
+    lesson = playbooks.Lesson("l", topic or "t", body.strip(), when, "owner", since, expect=tuple(expect))
     again = playbooks.parse_lesson("l", playbooks.spell_lesson(lesson), since="never")
     assert again == lesson
+
+
+@pytest.mark.parametrize(
+    "expect", ["sorry", "[sorry]", "7", "{kind: contains}", "[{kind: contains}]", "[{kind: nice, text: x}]"]
+)
+def test_what_a_lesson_expects_is_a_list_of_assertions(expect: str) -> None:
+    with pytest.raises(errors.BadAgent, match=r"lessons/l\.md: `expect` must be like"):
+        playbooks.parse_lesson("l", f"---\nexpect: {expect}\n---\nBe kind.", since="2026-11-22")
+
+
+def test_who_decides_on_changes_is_said_in_the_manifest() -> None:
+    least = 'name = "x"\njob = "y"\nmodel = "openai:z"\n'
+    assert manifests.parse(least).adopt == "proven"
+    assert manifests.parse(least + '[learning]\nadopt = "ask"').adopt == "ask"
+    for more, said in (('adopt = "never"', "must be"), ("adopt = 1", "must be"), ("when = 1", "has no `when`")):
+        with pytest.raises(errors.BadAgent, match=rf"agent\.toml: `learning.*{said}"):
+            manifests.parse(f"{least}[learning]\n{more}")
+    with pytest.raises(errors.BadAgent, match="`learning` must be a table"):
+        manifests.parse(f'{least}learning = "ask"')

@@ -5,30 +5,29 @@ A run is taken as far as it goes by `advance`, in the test's own task: nothing i
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 from mail_server import MailServer
-from scripted_model import Reply, ScriptedModel
+from scripted_model import Reply, ScriptedModel, finishes, mails
 
 from pocketlet.agents import agent as agents
 from pocketlet.agents import (
     effects,
-    feedback,
     journal,
-    kinds,
     loop,
     portable,
     revisions,
     runs,
     thinking,
-    trials,
     work,
 )
 from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool
+from pocketlet.learning import cases, feedback, kinds, proving, trials
 from pocketlet.platform import queue
 from pocketlet.platform.gateways import models, submission
 
@@ -46,6 +45,12 @@ address = "shop@shop.example"
 [facts.intent]
 late_order = ["late"]
 """
+#: What learning does next, and what a trial is for.
+QUEUED = """
+SELECT r.id AS run, r.kind, r.curation, t.purpose, t.attempt, t.revision, t.draft, c.id AS case, c.run_id AS case_run
+  FROM pocketlet.run r LEFT JOIN pocketlet.trial t ON t.run_id = r.id LEFT JOIN pocketlet.cases c ON c.id = t.case_id
+ WHERE r.agent_id = %s AND r.kind IN ('manager', 'trial') AND r.state = 'queued' ORDER BY r.id LIMIT 1
+"""
 _numbers = itertools.count(1)
 
 
@@ -54,12 +59,14 @@ def fresh_name() -> str:
     return f"desk{next(_numbers)}"
 
 
-def mail(text: str = "My order is late.", *, sender: str = CUSTOMER, number: int = 1) -> bytes:
+def mail(
+    text: str = "My order is late.", *, sender: str = CUSTOMER, number: int = 1, subject: str = "Where is it?"
+) -> bytes:
     """A mail to the shop."""
     message = EmailMessage()
     message["From"] = f"Ann Lee <{sender}>"
     message["To"] = "shop@shop.example"
-    message["Subject"] = "Where is it?"
+    message["Subject"] = subject
     message["Message-ID"] = f"<ask-{number}@customer.example>"
     message.set_content(text)
     return message.as_bytes()
@@ -170,7 +177,7 @@ class Workshop:
     async def retry(self, run: int) -> str:
         """Tries a failed run again; its state then."""
         async with self.database.api() as conn:
-            await runs.retry(conn, run)
+            await kinds.retry(conn, run)
         return await self.advance(run)
 
     async def feedback(
@@ -178,10 +185,49 @@ class Workshop:
     ) -> tuple[int, int | None]:
         """The owner's word on a run; its number and the manager's run, which is taken as far as it goes."""
         async with self.database.api() as conn:
-            number, manager = await feedback.give(conn, run, verdict, comment, edited)
+            number, manager = await feedback.give(conn, run, feedback.Said(verdict, comment, edited))
         if manager is not None:
             await self.advance(manager)
         return number, manager
+
+    async def learn(
+        self, mailed: Callable[[dict[str, Any]], str] | None = None, *managers: tuple[Reply, ...]
+    ) -> list[str]:
+        """Takes the manager and the gate as far as they go, a run at a time: the kind or purpose of each.
+
+        `mailed` says what the model writes to the customer in a trial (a row of QUEUED), `managers` what each manager
+        does in turn; without them the scripts stay.
+        """
+        done: list[str] = []
+        scripts = iter(managers)
+        while queued := await self.rows(QUEUED, self.agent.id):
+            [row] = queued
+            if row["kind"] == "manager" and (script := next(scripts, None)):
+                self.says(*script, manager=True)
+            if mailed and row["purpose"]:
+                self.says(mails(CUSTOMER, mailed(row)), finishes())
+            await self.advance(row["run"])
+            done.append(row["purpose"] or row["kind"])
+        async with self.database.api() as conn:
+            self.agent = await agents.get(conn, self.name)
+        return done
+
+    async def stable(self, body: str, text: str, *, subject: str = "Hello") -> int:
+        """A run that mailed `body` on a mail of `text`, right by the owner's word, and its case stable by decree."""
+        while True:
+            self.says(mails(CUSTOMER, body), finishes())
+            run = await self.run(mail(text, subject=subject))
+            await self.feedback(run, "right")
+            await self.change("UPDATE pocketlet.cases SET state = 'stable', passes = 3 WHERE run_id = %s", run)
+            case = await self.row("SELECT id FROM pocketlet.cases WHERE run_id = %s", run)
+            if not cases.audit(case["id"]):
+                return run
+            await self.change("UPDATE pocketlet.cases SET state = 'retired' WHERE run_id = %s", run)
+
+    async def states(self) -> dict[int, str]:
+        """The agent's revisions, each with what was decided on it."""
+        query = "SELECT n, state FROM pocketlet.revision_state WHERE agent_id = %s ORDER BY n"
+        return {row["n"]: row["state"] for row in await self.rows(query, self.agent.id)}
 
     async def outcome(self, number: int) -> str | None:
         """What became of a feedback."""
@@ -192,8 +238,10 @@ class Workshop:
         """Takes the draft's trials as far as they go: the verdict for each run that a case was made of."""
         async with self.database.api() as conn:
             waiting = await trials.pending(conn, self.agent, revision)
-        for number in waiting:
-            await self.advance(number)
+        while waiting:
+            await self.advance(waiting[0])
+            async with self.database.api() as conn:
+                waiting = await trials.pending(conn, self.agent, revision)
         async with self.database.api() as conn:
             report = await trials.report(conn, self.agent, revision)
         return {row["case_run"]: row["verdict"] for row in report["trials"]}
@@ -202,7 +250,10 @@ class Workshop:
         """The owner's word on a revision."""
         async with self.database.api() as conn:
             self.agent = await agents.get(conn, self.name)
-            await revisions.decide(conn, self.agent, revision, verdict)
+            if verdict in ("adopt", "discard"):
+                await {"adopt": proving.adopt, "discard": proving.discard}[verdict](conn, self.agent, revision)
+            else:
+                await revisions.decide(conn, self.agent, revision, verdict)
             self.agent = await agents.get(conn, self.name)
 
     async def playbook(self, revision: int) -> playbooks.Playbook:

@@ -24,10 +24,12 @@ CRM = Path(pocketlet.demo.__file__).parent / "crm"
 async def killer(
     db: pool.Database, config: settings.Settings, standin_url: str, tmp_path: Path
 ) -> AsyncGenerator[killing.Killer]:
-    """The crm agent, a mail sink, and the means to have workers die on it."""
+    """The crm agent (its changes count once they are proven), a mail sink, and the means to have workers die on it."""
     folder = tmp_path / "crm"
     shutil.copytree(CRM, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     cast = data.write(folder, seed=1, today=date(2026, 11, 22))
+    manifest = folder / "agent.toml"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace('adopt = "ask"', 'adopt = "proven"'))
     agent = await portable.load(db, folder)
     listener = await sink.serve(tmp_path / "sent")
     port = listener.sockets[0].getsockname()[1]

@@ -1,4 +1,4 @@
-"""A worker process that kills itself with SIGKILL at a chosen point of a run."""
+"""A worker process that kills itself with SIGKILL at a chosen point of a run, or of what is learnt from one."""
 
 import asyncio
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 from pocketlet import settings
 from pocketlet.agents import effects, runs, worker
 from pocketlet.db import pool
+from pocketlet.learning import kinds
 
 PRELOAD = [
     "pocketlet.agents.worker",
@@ -21,6 +22,11 @@ PRELOAD = [
     "pydantic_ai.models.openai",
     "pydantic_ai.providers.openai",
 ]
+
+MOVING = b"""
+SELECT FROM pocketlet.run r JOIN pocketlet.run o ON o.agent_id = r.agent_id
+ WHERE o.id = %s AND r.state IN ('queued', 'running')
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a worker process is given; everything in it can be pickled."""
+    """What a worker process is given; everything in it can be pickled.
+
+    With `learns`, it is done when nothing of the run's agent is left to do, and not when the run rests.
+    """
 
     host: str
     port: int
@@ -52,6 +61,7 @@ class Order:
     environment: dict[str, str]
     run: int
     point: Point | None
+    learns: bool = False
 
 
 class Doomed(pool.Database):
@@ -100,9 +110,10 @@ def work(order: Order, pipe: Connection) -> None:
 
 async def _serve(order: Order, pipe: Connection) -> None:
     config = settings.read({"POCKETLET_HOME": str(order.home)})
-    async with Doomed(order) as database, worker.serving(database, config, "worker"):
+    async with Doomed(order) as database, worker.serving(database, config, "worker", kinds.KINDS):
         while True:
-            pipe.send((await _rest(database, order.run), database.commits))
+            rest = _learnt if order.learns else _rest
+            pipe.send((await rest(database, order.run), database.commits))
             if await asyncio.to_thread(pipe.recv) == "end":
                 return
 
@@ -116,4 +127,15 @@ async def _rest(database: Doomed, run: int) -> str:
             asked = any(question["run"] == run for question in await effects.questions(conn))
         if state in runs.AT_REST and (state != "waiting" or asked):
             return state
+        await database.committed.wait()
+
+
+async def _learnt(database: Doomed, run: int) -> str:
+    """Done, once neither the manager nor the gate has anything left to do."""
+    while True:
+        database.committed.clear()
+        async with database.api() as conn:
+            moving = (await conn.execute(MOVING, (run,))).rowcount
+        if not moving:
+            return "done"
         await database.committed.wait()

@@ -44,7 +44,7 @@ class Killer:
         for message in (self.maildir / "new").iterdir():
             message.unlink()
         run = await self._create()
-        worker, pipe = self._start(run, point)
+        worker, pipe = self.start(run, point)
         died = False
         while True:
             try:
@@ -53,7 +53,7 @@ class Killer:
                 await asyncio.to_thread(worker.join)
                 assert worker.exitcode == -9, worker.exitcode
                 died = True
-                worker, pipe = self._start(run, None)
+                worker, pipe = self.start(run, None)
                 continue
             if state != "waiting":
                 pipe.send("end")
@@ -67,7 +67,10 @@ class Killer:
             playbook = await revisions.load(conn, self.agent, self.agent.current)
             return await runs.create(conn, self.agent, tasks.read(self.mail), self.mail, playbook.manifest)
 
-    def _start(self, run: int, point: doomed.Point | None) -> tuple[ForkServerProcess, Connection]:
+    def start(
+        self, run: int, point: doomed.Point | None, *, learns: bool = False
+    ) -> tuple[ForkServerProcess, Connection]:
+        """A worker that dies at the point, and the end of the pipe that hears from it."""
         here, there = self.context.Pipe()
         address = self.database.address
         order = doomed.Order(
@@ -79,6 +82,7 @@ class Killer:
             environment=self.environment,
             run=run,
             point=point,
+            learns=learns,
         )
         worker = self.context.Process(target=doomed.work, args=(order, there), daemon=True)
         worker.start()

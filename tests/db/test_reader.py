@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from pocketlet import clock, errors
-from pocketlet.db import pool, reader
+from pocketlet.db import pool, queries, reader
 from pocketlet.platform import apps
 
 
@@ -133,6 +133,62 @@ async def test_a_notification_from_inside_does_not_leave(db: pool.Database, app:
         assert (await reader.query(db, apps.reader(app), "SELECT ring()")).rows == (("1",),)
         await conn.execute("NOTIFY bell, 'own'")
         assert [bell.payload async for bell in conn.notifies(timeout=0)] == ["own"]
+
+
+@pytest.fixture
+async def trial(db: pool.Database, app: str) -> str:
+    """The trials' login of a fresh app: memory 1 is of version 1, 2 superseded it in version 2, 3 came with that."""
+    async with db.api() as conn:
+        rows = "(1, 'a', 'old', 1), (2, 'a', 'new', 2), (3, 'b', '7', 2)"
+        await conn.execute(f"INSERT INTO {app}.memories (id, subject, body, v_from) VALUES {rows}".encode())
+        await conn.execute(queries.named(queries.load("corrections")["supersede"], schema=app), {"id": 1, "version": 2})
+        await conn.execute(
+            f"INSERT INTO {app}.results (run, outcome, summary, integrity, author, origin_run, v_from)"
+            " VALUES (1, 'done', 'did', 'owner', 'run', 1, 2)".encode()
+        )
+    return apps.trial(app)
+
+
+@pytest.mark.parametrize(
+    ("version", "memories", "results"),
+    [
+        (0, (), "0"),
+        (1, (("1", None),), "0"),
+        (2, (("2", None), ("3", None)), "1"),
+        (9, (("2", None), ("3", None)), "1"),
+    ],
+)
+async def test_memory_as_of_a_version(
+    db: pool.Database, trial: str, version: int, memories: tuple[tuple[str | None, ...], ...], results: str
+) -> None:
+    found = await reader.query(db, trial, "SELECT id, v_to FROM memories ORDER BY id", as_of=version)
+    assert (found.rows, found.version, found.tables) == (memories, version, {"memories", "memories_before"})
+    assert (await reader.query(db, trial, "SELECT count(*) FROM results", as_of=version)).rows == ((results,),)
+
+
+async def test_as_of_two_versions_at_once(db: pool.Database, trial: str) -> None:
+    versions = [1, 2] * 6
+    asked = (reader.query(db, trial, "SELECT count(*) FROM memories", as_of=version) for version in versions)
+    assert [rows.rows for rows in await asyncio.gather(*asked)] == [(("1",),), (("2",),)] * 6
+    async with db.api() as conn:
+        assert await (await conn.execute("SELECT FROM pocketlet.past")).fetchall() == []
+
+
+async def test_later_rows_show_in_no_error_either(db: pool.Database, trial: str) -> None:
+    statement = "SELECT 1 / (body::int - 7) FROM memories WHERE subject = 'b'"
+    with pytest.raises(errors.GateRefusal, match="division by zero"):
+        await reader.query(db, trial, statement, as_of=2)
+    assert (await reader.query(db, trial, statement, as_of=1)).rows == ()
+
+
+async def test_a_login_that_does_not_read_as_of_a_version_is_not_asked(db: pool.Database, trial: str, app: str) -> None:
+    with pytest.raises(errors.Failed, match="would read the memory of version 0, not 2"):
+        await reader.query(db, apps.reader(app), "SELECT 1", as_of=2)
+
+
+async def test_without_a_version_a_trial_sees_no_memory(db: pool.Database, trial: str) -> None:
+    for table in ("memories", "results"):
+        assert (await reader.query(db, trial, f"SELECT * FROM {table}")).rows == ()
 
 
 @pytest.mark.parametrize(("count", "shown"), [(49, 49), (50, 50), (51, 50)])

@@ -9,10 +9,11 @@ import pytest
 WORDS = {
     *("agent", "manager", "run", "step", "briefing", "playbook", "revision", "lesson", "memory", "result", "feedback"),
     *("case", "trial", "gate", "effect", "approval", "trigger", "slot", "connection", "skill", "ledger", "app"),
-    *("collection", "hook"),
+    *("assertion", "collection", "curation", "hook"),
 }
 THREATS = pages.rows("security.md", r"T\d+")
 PROMISES = pages.rows("reliability.md", r"R\d+")
+LEARNING = pages.rows("security.md", r"L\d+")
 
 
 @cache
@@ -26,9 +27,10 @@ def names_of(path: str) -> set[str]:
 def test_no_row_is_missing() -> None:
     assert [row[0] for row in THREATS] == [f"T{number}" for number in range(1, 37)]
     assert [row[0] for row in PROMISES] == [f"R{number}" for number in range(1, 33)]
+    assert [row[0] for row in LEARNING] == [f"L{number}" for number in range(1, 13)]
 
 
-@pytest.mark.parametrize("row", [*THREATS, *PROMISES], ids=lambda row: row[0])
+@pytest.mark.parametrize("row", [*THREATS, *PROMISES, *LEARNING], ids=lambda row: row[0])
 def test_each_row_names_tests_that_exist_or_says_not_yet(row: list[str]) -> None:
     status = row[-1]
     references = pages.REFERENCE.findall(status)

@@ -11,7 +11,7 @@ from pocketlet import errors
 from pocketlet.db import migrate, pool, queries
 from pocketlet.platform import accounts, binaries
 
-SCHEMA = ("10_agents", "20_runs", "30_effects", "40_learning", "50_money", "60_transitions")
+SCHEMA = ("10_agents", "20_runs", "30_effects", "40_learning", "45_past", "50_money", "60_transitions")
 TRAP = """
 CREATE FUNCTION public.trap() RETURNS event_trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from pocketlet import errors
-from pocketlet.db import migrate, pool, reader
-from pocketlet.platform import apps
+from pocketlet.db import bulk, migrate, pool, queries, reader
+from pocketlet.platform import apps, watchdog
 
 TRACES = """
 SELECT (SELECT count(*) FROM pg_roles) AS roles, (SELECT count(*) FROM pg_auth_members) AS memberships,
@@ -60,7 +60,7 @@ async def test_the_installer_is_no_member_of_the_app(db: pool.Database, app: str
     assert not await rows(
         db,
         f"""SELECT roleid::regrole, member::regrole FROM pg_auth_members
-             WHERE roleid IN ('{app}'::regrole, '{app}_ro'::regrole, '{app}_mgr'::regrole)
+             WHERE roleid IN ('{app}'::regrole, '{app}_ro'::regrole, '{app}_mgr'::regrole, '{app}_try'::regrole)
                AND (to_jsonb(pg_auth_members) ->> 'inherit_option')::boolean""",
     )
 
@@ -72,7 +72,7 @@ async def test_a_second_install_is_a_conflict_and_changes_nothing(db: pool.Datab
     assert await rows(db, TRACES) == before
 
 
-@pytest.mark.parametrize("foreign", ["stranger", "stranger_ro", "stranger_mgr"])
+@pytest.mark.parametrize("foreign", ["stranger", "stranger_ro", "stranger_mgr", "stranger_try"])
 async def test_a_role_that_is_not_ours_is_left_alone(db: pool.Database, foreign: str) -> None:
     await run_statement(db, f"CREATE ROLE {foreign}")
     before = await rows(db, TRACES)
@@ -83,6 +83,15 @@ async def test_a_role_that_is_not_ours_is_left_alone(db: pool.Database, foreign:
         with pytest.raises(errors.Conflict):
             await apps.uninstall(db, foreign)
     await run_statement(db, f"DROP ROLE {foreign}")
+
+
+async def test_a_schema_that_is_there_already_is_left_alone(db: pool.Database) -> None:
+    await run_statement(db, "CREATE SCHEMA stranger_past")
+    before = await rows(db, TRACES)
+    with pytest.raises(errors.Conflict, match="schema 'stranger_past' already"):
+        await apps.install(db, "stranger")
+    assert await rows(db, TRACES) == before
+    await run_statement(db, "DROP SCHEMA stranger_past")
 
 
 async def run_statement(db: pool.Database, statement: str) -> None:
@@ -96,7 +105,10 @@ async def test_names(db: pool.Database, name: str) -> None:
         await apps.install(db, name)
 
 
-@pytest.mark.parametrize("name", ["public", "pg_catalog", "pd_api", "postgres", "pocketlet", "a_ro", "a_mgr", "queue"])
+TAKEN = ["public", "pg_catalog", "pd_api", "postgres", "pocketlet", "queue", "a_ro", "a_mgr", "a_try", "a_past"]
+
+
+@pytest.mark.parametrize("name", TAKEN)
 async def test_reserved_names(db: pool.Database, name: str) -> None:
     with pytest.raises(errors.BadAgent, match="is reserved"):
         await apps.install(db, name)
@@ -108,12 +120,13 @@ async def test_a_keyword_is_a_name_like_any_other(db: pool.Database) -> None:
     await apps.uninstall(db, "select")
 
 
-async def test_an_app_that_lacks_a_login_is_taken_away_too(db: pool.Database) -> None:
+@pytest.mark.parametrize("login", ["older_mgr", "older_try"])
+async def test_an_app_that_lacks_a_login_is_taken_away_too(db: pool.Database, login: str) -> None:
     await apps.install(db, "older")
     async with db.admin() as conn:
-        await conn.execute("GRANT older_mgr TO CURRENT_USER WITH INHERIT TRUE, SET FALSE")
-        await conn.execute("DROP OWNED BY older_mgr CASCADE")
-        await conn.execute("DROP ROLE older_mgr")
+        await conn.execute(f"GRANT {login} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE".encode())
+        await conn.execute(f"DROP OWNED BY {login} CASCADE".encode())
+        await conn.execute(f"DROP ROLE {login}".encode())
     await apps.uninstall(db, "older")
     async with db.setup() as conn:
         assert await (await conn.execute("SELECT rolname FROM pg_roles WHERE rolname ~ '^older'")).fetchall() == []
@@ -132,6 +145,106 @@ async def test_the_managers_login_reads_nothing_from_outside(db: pool.Database, 
         with pytest.raises(errors.GateRefusal, match="permission denied"):
             await reader.query(db, apps.manager(app), f"SELECT * FROM {name}")
         await reader.query(db, apps.reader(app), f"SELECT * FROM {name}")
+
+
+async def test_the_trials_login_reads_what_the_readers_does(db: pool.Database, app: str) -> None:
+    async with db.login(app) as conn:
+        await conn.execute("CREATE TABLE letters (body text)")
+    columns = (
+        "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = '{}' AND table_schema ~ '{}'"
+    )
+    for name in ("lessons", "feedback", "memories", "results", "runs", "letters"):
+        there = await reader.query(db, apps.reader(app), f"SELECT * FROM {name}")
+        assert (await reader.query(db, apps.trial(app), f"SELECT * FROM {name}", as_of=0)).columns == there.columns
+    for name in ("memories", "results"):
+        there = await reader.query(db, apps.reader(app), columns.format(name, app))
+        assert await reader.query(db, apps.trial(app), columns.format(name, f"{app}_past"), as_of=0) == there
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM {}.memories",
+        "SELECT * FROM {}.memories_before",
+        "SELECT count(*) FROM {}.results",
+        "SELECT id FROM {}.run_log",
+        "SELECT {}.memory_version()",
+        "SELECT * FROM pocketlet.past",
+        "SELECT memory_version FROM pocketlet.agent",
+    ],
+)
+async def test_the_trials_login_reads_nothing_else(db: pool.Database, app: str, statement: str) -> None:
+    with pytest.raises(errors.GateRefusal, match="permission denied"):
+        await reader.query(db, apps.trial(app), statement.format(app), as_of=0)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO memories (subject) VALUES ('x')",
+        "UPDATE results SET summary = 'x'",
+        "DELETE FROM letters",
+        "INSERT INTO pocketlet.past VALUES (1, 1)",
+        "UPDATE pocketlet.past SET version = 9",
+        "CREATE TABLE mine (id int)",
+        "CREATE OR REPLACE VIEW memories AS SELECT 1",
+    ],
+)
+async def test_the_trials_login_writes_nothing(db: pool.Database, app: str, statement: str) -> None:
+    async with db.login(app) as conn:
+        await conn.execute("CREATE TABLE letters (body text)")
+    async with db.login(apps.trial(app)) as conn:
+        await conn.execute("SET default_transaction_read_only = off")
+        no_right = psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectNotInPrerequisiteState  # a view of two
+        with pytest.raises(no_right):
+            await conn.execute(statement.encode())
+
+
+@pytest.mark.parametrize("login", apps.logins(""))
+async def test_no_login_of_the_app_reads_what_was_superseded(db: pool.Database, app: str, login: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="memories_before"):
+        await rows(db, f"TABLE {app}.memories_before", f"{app}{login}")
+
+
+async def test_no_briefing_names_what_no_run_may_read(db: pool.Database, app: str) -> None:
+    async with db.login(app) as conn:
+        assert "memories_before" not in await bulk.table_map(conn, app)
+
+
+@pytest.mark.parametrize(
+    ("check", "done"),
+    [
+        ("missing_roles", "ALTER ROLE {} NOLOGIN"),
+        ("strong_roles", "ALTER ROLE {} CREATEDB"),
+        ("control_writers", "GRANT INSERT ON pocketlet.run TO {}"),
+    ],
+)
+async def test_the_doctor_looks_at_every_login(db: pool.Database, app: str, check: str, done: str) -> None:
+    async with db.setup() as conn, conn.transaction(force_rollback=True):
+        await conn.execute("INSERT INTO pocketlet.agent (name) VALUES (%s)", (app,))
+        for login in apps.logins(app):
+            await conn.execute(done.format(login).encode())
+        found = await (await conn.execute(queries.load("doctor")[check])).fetchall()
+    assert {row["what"].partition(" ")[0] for row in found} == set(apps.logins(app))
+
+
+@pytest.mark.parametrize(("verdict", "amiss"), [("adopt", False), ("revert", False), ("ask", True), ("narrow", True)])
+async def test_the_doctor_asks_who_put_a_revision_into_force(db: pool.Database, verdict: str, amiss: bool) -> None:
+    async with db.setup() as conn, conn.transaction(force_rollback=True):
+        made = await conn.execute("INSERT INTO pocketlet.agent (name, current) VALUES ('forced', 3) RETURNING id")
+        values = ((await made.fetchone() or {})["id"], verdict)
+        decided = "INSERT INTO pocketlet.decision (agent_id, revision, verdict, author) VALUES (%s, 3, %s, 'gate')"
+        await conn.execute(decided, values)
+        found = await (await conn.execute(queries.load("doctor")["undecided"])).fetchall()
+    assert found == ([{"what": "forced revision 3"}] if amiss else [])
+
+
+async def test_the_trials_settings_come_back(db: pool.Database, app: str) -> None:
+    async with db.login(apps.trial(app)) as conn:
+        await conn.execute("SET default_transaction_read_only = off")
+        await conn.execute("ALTER ROLE CURRENT_USER SET search_path = pg_temp")
+    assert await watchdog.sweep(db) == [{"app": app, "roles": [apps.trial(app)]}]
+    assert await watchdog.sweep(db) == []
 
 
 async def test_sessions_of_the_app_end_with_it(db: pool.Database) -> None:

@@ -203,6 +203,15 @@ async def test_the_anthropic_wire_carries_the_same_conversation(server: Server, 
     assert note["text"] == "Keep to the point."
 
 
+@pytest.mark.parametrize(("seed", "metadata"), [(7, {"user_id": "7"}), (0, None)])
+async def test_anthropic_is_told_the_seed_as_metadata(
+    server: Server, gateway: models.Gateway, seed: int, metadata: dict[str, str] | None
+) -> None:
+    server.answer(claude({"type": "text", "text": "Done."}))
+    await gateway.complete(anthropic(server), dataclasses.replace(REQUEST, seed=seed))
+    assert server.bodies[0].get("metadata") == metadata
+
+
 async def test_the_google_wire_carries_the_same_conversation(server: Server, gateway: models.Gateway) -> None:
     pytest.importorskip("google.genai")
     call = {"functionCall": {"id": "f1", "name": "query", "args": {"sql": "x"}}, "thoughtSignature": "c2ln"}

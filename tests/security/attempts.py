@@ -18,6 +18,7 @@ BRIEF = reader.Limits(seconds=0.5)
 LOGINS = {
     "reader": "mallory_ro",
     "gate": "mallory_ro",
+    "trial": "mallory_try",
     "app": "mallory",
     "peer": "alice",
     "platform": "pd_api",
@@ -59,10 +60,13 @@ def entries() -> dict[str, dict[str, object]]:
 
 
 def attempts() -> Iterator[Attempt]:
-    """One attempt for each login that an entry names."""
+    """One attempt for each login that an entry names; what a reader is refused, a trial is refused too."""
     for name, entry in entries().items():
         for expected in EXPECTATIONS:
-            for login in entry.get(expected, ()):
+            named = list(entry.get(expected, ()))
+            if expected == "refused" and "reader" in named and "sql" in entry:
+                named.append("trial")
+            for login in named:
                 states = set(entry.get("state", ())) or {"42501"}
                 if login == "gate":
                     states |= {"42501", "42601"}
@@ -100,7 +104,7 @@ async def _directly(database: pool.Database, login: str, statements: list[str]) 
     said: list[str] = []
     async with database.login(LOGINS[login]) as conn:
         conn.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
-        if login == "reader":
+        if login in ("reader", "trial"):
             await conn.execute("SET default_transaction_read_only = off")
         for number, statement in enumerate(statements):
             try:

@@ -2,7 +2,9 @@
 SELECT 'rows of alice' AS subject, (SELECT md5(string_agg(s::text, ',' ORDER BY id)) FROM alice.secrets s) AS value
 UNION ALL SELECT 'memories of alice', (SELECT md5(string_agg(m::text, ',' ORDER BY id)) FROM alice.memories m)
 UNION ALL SELECT 'memories of mallory', (SELECT md5(string_agg(m::text, ',' ORDER BY id)) FROM mallory.memories m)
+UNION ALL SELECT 'superseded memories of mallory', (SELECT count(*)::text FROM mallory.memories_before)
 UNION ALL SELECT 'results of mallory', (SELECT count(*)::text FROM mallory.results)
+UNION ALL SELECT 'versions of trials', (SELECT count(*)::text FROM pocketlet.past)
 UNION ALL SELECT 'roles', (SELECT md5(string_agg(r::text, ',' ORDER BY oid)) FROM pg_authid r)
 UNION ALL SELECT 'memberships', (SELECT md5(string_agg(m::text, ',' ORDER BY roleid, member)) FROM pg_auth_members m)
 UNION ALL SELECT 'settings of roles',

@@ -14,15 +14,16 @@ NONE = {
            AND NOT EXISTS (SELECT FROM unnest(coalesce(p.proconfig, '{}')) c WHERE c LIKE 'search_path=%pg_temp')""",
     "functions of ours that anybody may call": """
         SELECT p.oid::regprocedure FROM pg_proc p
-         WHERE p.pronamespace IN ('pocketlet'::regnamespace, 'queue'::regnamespace)
+         WHERE (p.pronamespace IN ('pocketlet'::regnamespace, 'queue'::regnamespace)
+                OR p.pronamespace::regnamespace::text ~ '^(mallory|alice)' AND p.proowner = 'pd_platform'::regrole)
            AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
                         WHERE a.grantee = 0)""",
     "objects of a superuser in an app's schema": """
         SELECT c.oid::regclass::text FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
-         WHERE r.rolsuper AND c.relnamespace IN ('mallory'::regnamespace, 'alice'::regnamespace)
+         WHERE r.rolsuper AND c.relnamespace::regnamespace::text ~ '^(mallory|alice)'
         UNION ALL
         SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner
-         WHERE r.rolsuper AND p.pronamespace IN ('mallory'::regnamespace, 'alice'::regnamespace)""",
+         WHERE r.rolsuper AND p.pronamespace::regnamespace::text ~ '^(mallory|alice)'""",
     "roles with more than they should have": """
         SELECT rolname FROM pg_roles
          WHERE (rolsuper AND rolname <> 'postgres') OR (rolbypassrls AND rolname <> 'postgres')
@@ -39,7 +40,7 @@ NONE = {
          WHERE m.roleid <> 'pd_app'::regrole""",
     "who inherits from an app": """
         SELECT m.member::regrole FROM pg_auth_members m
-         WHERE m.roleid IN ('mallory'::regrole, 'mallory_ro'::regrole)
+         WHERE m.roleid IN ('mallory'::regrole, 'mallory_ro'::regrole, 'mallory_mgr'::regrole, 'mallory_try'::regrole)
            AND coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, true)""",
     "rights on the control schema": """
         SELECT n.nspname, a.grantee::regrole FROM pg_namespace n, aclexplode(n.nspacl) a
@@ -48,11 +49,11 @@ NONE = {
            AND a.grantee NOT IN (SELECT oid FROM pg_roles WHERE rolsuper)""",
     "schemas that an app owns": """
         SELECT nspname FROM pg_namespace
-         WHERE nspname IN ('mallory', 'alice') AND nspowner <> 'pd_platform'::regrole""",
+         WHERE nspname ~ '^(mallory|alice)' AND nspowner <> 'pd_platform'::regrole""",
     "code of the app on core tables": """
         SELECT c.oid::regclass FROM pg_class c
          WHERE c.relowner = 'pd_platform'::regrole
-           AND c.relnamespace IN ('mallory'::regnamespace, 'alice'::regnamespace)
+           AND c.relnamespace::regnamespace::text ~ '^(mallory|alice)'
            AND (c.relhastriggers OR c.relrowsecurity OR (c.relhasrules AND c.relkind = 'r'))""",
     "what PUBLIC may do in this database": """
         SELECT a.privilege_type FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
@@ -71,7 +72,8 @@ NONE = {
     "catalogue that readers see": """
         SELECT c.oid::regclass FROM pg_class c
          WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind IN ('r', 'v')
-           AND has_any_column_privilege('mallory_ro', c.oid, 'SELECT')""",
+           AND (has_any_column_privilege('mallory_ro', c.oid, 'SELECT')
+                OR has_any_column_privilege('mallory_try', c.oid, 'SELECT'))""",
 }
 STATE = """
 SELECT (SELECT json_agg(r ORDER BY oid) FROM pg_roles r) AS roles,

@@ -16,6 +16,7 @@ BROKEN = {
         {"schema__01_dot_sql": "CREATE TABLE a (i int);", "data__a_dot_csv": "i\n1\nx\n"},
         "data/a.csv: line 3, column i",
     ),
+    "expect": ({"lessons__a_dot_md": "---\nexpect: sorry\n---\nBe kind."}, "lessons/a.md: `expect` must be like"),
     "yaml": ({"lessons__a_dot_md": "---\nwhen: {a\n---\nBe kind."}, "lessons/a.md: the front matter is not valid YAML"),
 }  # fmt: skip
 

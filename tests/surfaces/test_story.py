@@ -75,7 +75,15 @@ def test_feedback_gives_a_tried_draft(story: crm_story.Story) -> None:
 
 
 def test_adoption_is_the_feedbacks_outcome_and_keeps_the_evidence(story: crm_story.Story) -> None:
-    assert story.adopted.json == {"agent": "clishop", "revision": 2, "decision": "adopt", "current": 2}
+    adopted = story.adopted.json
+    assert (adopted["agent"], adopted["revision"], adopted["decision"], adopted["current"]) == (
+        "clishop",
+        2,
+        "adopt",
+        2,
+    )
+    assert (adopted["state"], adopted["decided_by"]) == ("current", "owner")
+    assert adopted["evidence"]["counts"] == {"fixed": 1}
     shown = story.cli("show", story.asked.json["run"], "--json").json
     assert shown["feedback"][0]["outcome"] == "adopted as revision 2"
 
@@ -110,8 +118,9 @@ def test_approvals_in_text_are_word_for_word(story: crm_story.Story) -> None:
 
 def test_runs_revisions_and_diff(story: crm_story.Story) -> None:
     rows = story.cli("runs", "clishop", "--json").json["runs"]
-    assert [row["kind"] for row in rows].count("run") == 3
-    assert story.better.json["run"] == rows[0]["run"]
+    better = story.better.json["run"]  # other tests go on from there
+    assert [row["kind"] for row in rows if row["run"] <= better].count("run") == 3
+    assert better in [row["run"] for row in rows]
     newest, first = story.cli("revisions", "clishop", "--json").json["revisions"][-2:]
     assert (newest["revision"], newest["state"], newest["author"]) == (2, "current", "manager")
     assert (first["revision"], first["state"]) == (1, "adopted")
@@ -195,7 +204,8 @@ def test_a_draft_is_adopted_or_discarded_and_not_rolled_back_to(story: crm_story
     back = story.cli("rollback", "clishop", 3)
     assert (back.code, back.err.splitlines()[0]) == (6, "Error: Revision 3 is a draft.")
     discarded = story.cli("discard", "clishop", 3, "--because", "Too dear.", "--json")
-    assert discarded.json == {"agent": "clishop", "revision": 3, "decision": "discard", "current": 2}
+    assert {"agent": "clishop", "revision": 3, "decision": "discard", "current": 2}.items() <= discarded.json.items()
+    assert (discarded.json["because"], discarded.json["decided_by"]) == ("Too dear.", "owner")
     shown = story.cli("show", story.better.json["run"], "--json").json
     assert shown["feedback"][-1]["outcome"] == "discarded with revision 3: Too dear."
     assert story.cli("rollback", "clishop", 3).code == 6

@@ -58,7 +58,8 @@ def from_record(record: Mapping[str, Any]) -> Briefing:
 def choose(lessons: tuple[playbooks.Lesson, ...], facts: Mapping[str, str]) -> tuple[list[playbooks.Lesson], int]:
     """The lessons that apply, and how many did not fit.
 
-    The more specific go before the wider, then by authority; of equals the newest are kept and said last.
+    The more specific are kept before the wider, then those of higher authority, then the newer; they are said in the
+    opposite order, so that of two lessons that disagree the one that is said later holds.
     """
     fitting = [lesson for lesson in lessons if lesson.applies(facts)]
     fitting.sort(key=lambda lesson: lesson.name)
@@ -71,7 +72,7 @@ def choose(lessons: tuple[playbooks.Lesson, ...], facts: Mapping[str, str]) -> t
         if len(chosen) < MAX_LESSONS and size + needed <= LESSON_BYTES:
             chosen.append(lesson)
             size += needed
-    chosen.sort(key=lambda lesson: (-len(lesson.predicate), AUTHORITY[lesson.authority], lesson.since, lesson.name))
+    chosen.sort(key=lambda lesson: (len(lesson.predicate), -AUTHORITY[lesson.authority], lesson.since, lesson.name))
     return chosen, len(fitting) - len(chosen)
 
 

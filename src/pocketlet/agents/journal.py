@@ -3,10 +3,12 @@
 It is the only checkpoint. A resumed run, a replay and the run page all fold the same rows.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pocketlet.agents import briefing as briefings
 from pocketlet.db import pool, queries
 from pocketlet.platform.gateways import models
 
@@ -82,6 +84,16 @@ def fold(steps: Sequence[Step]) -> State:
             results.append(models.ToolResult(call.id, call.name, content(step)))
             turns[-1] = models.Turn(turns[-1].reply, tuple(results))
     return State(tuple(turns), tuple(pending), len(steps) + 1, text)
+
+
+def replay(briefing: briefings.Briefing, steps: Sequence[Step]) -> list[str]:
+    """The hash of every request that a run with these steps made of its model, built anew: no model, no database.
+
+    They are the hashes that its model steps hold, or the run can't be told by its record.
+    """
+    asked = [fold(steps[:index]).turns for index, step in enumerate(steps) if step.kind == "model"]
+    requests = [models.canonical(briefing.request(turns), briefing.model) for turns in asked]
+    return [hashlib.sha256(request).hexdigest() for request in requests]
 
 
 def content(step: Step) -> str:

@@ -1,6 +1,8 @@
 """The tools that look things up, and the one that remembers: sql, search, read, skill, attachment, remember."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pocketlet import errors
@@ -12,58 +14,84 @@ from pocketlet.platform import apps, messages
 Q = queries.load("lookups")
 CORE = {"memories", "results"}
 RUNS = "run"  # the platform's table under the view `runs`
+MANAGERS = ("manager", "chat")  # kinds of run whose SQL has the manager's login, and so reads nothing from outside
 PAGE = 4_000  # characters of one `read` page
 KINDS = ("note", "preference", "fact", "person", "order", "open_question")
 
 
-async def _sql(context: toolbox.Context, args: Mapping[str, Any]) -> toolbox.Outcome:
-    managing = context.run.kind == "manager"
-    login = apps.manager(context.schema) if managing else apps.reader(context.schema)
+async def look(
+    context: toolbox.Context, args: Mapping[str, Any], *, tool: str, as_of: int | None = None
+) -> toolbox.Outcome:
+    """What sql, search or read gives now, or gave when the memory was at the version `as_of`."""
     try:
-        rows = await reader.query(context.database, login, args["query"])
-    except errors.GateRefusal as error:  # it may quote a value of any row
-        return toolbox.refusal(error, label=await _label(context, {*CORE, RUNS}))
-    meta = {"rows": len(rows.rows), "capped": rows.capped, "numbers": table.numbers(rows)}
-    return toolbox.Outcome(table.render(rows), label=await _label(context, rows.tables), meta=meta)
+        return await READS[tool](context, args, as_of)
+    except reader.Stopped as error:  # of SQL, it may quote a value of any row
+        label = await _label(context, {*CORE, RUNS}, error.version) if tool == "sql" else "playbook"
+        return replace(toolbox.refusal(error, label), meta={"memory_version": error.version})
 
 
-async def _label(context: toolbox.Context, read: Set[str]) -> str:
-    """Of what a query gave: outside if a table that it read holds any outside text (which rows, none can say).
+def _login(context: toolbox.Context, as_of: int | None) -> str:
+    if context.run.kind in MANAGERS:
+        return apps.manager(context.schema)
+    return apps.reader(context.schema) if as_of is None else apps.trial(context.schema)
 
-    The manager's login can read no such text, whatever it asks.
+
+async def _sql(context: toolbox.Context, args: Mapping[str, Any], as_of: int | None) -> toolbox.Outcome:
+    rows = await reader.query(context.database, _login(context, as_of), args["query"], as_of=as_of)
+    label = await _label(context, rows.tables, rows.version)
+    return toolbox.Outcome(table.render(rows), label=label, meta=_meta(rows) | {"numbers": table.numbers(rows)})
+
+
+def _meta(rows: reader.Rows) -> dict[str, Any]:
+    return {"rows": len(rows.rows), "capped": rows.capped, "memory_version": rows.version}
+
+
+async def _label(context: toolbox.Context, read: Set[str], version: int) -> str:
+    """Of what a query gave: outside if a table that it read held any outside text then (which rows, none can say).
+
+    A memory may have been superseded since, even while a run was reading it. The manager's login can read no such
+    text, whatever it asks.
     """
-    if context.run.kind == "manager":
+    if context.run.kind in MANAGERS:
         return "own-data"
     async with context.database.api() as conn:
-        for name in sorted(read & CORE):
+        before = {"memories_before"} if "memories" in read else set[str]()
+        for name in sorted(read & CORE | before):
             query = queries.named(Q["holds_outside"], schema=context.schema, table=name)
-            if await (await conn.execute(query)).fetchone():
+            if await (await conn.execute(query, {"version": version})).fetchone():
                 return "outside"
         if RUNS in read and await (await conn.execute(Q["ran_outside"], {"agent": context.run.agent_id})).fetchone():
             return "outside"
     return "own-data"
 
 
-async def _search(context: toolbox.Context, args: Mapping[str, Any]) -> toolbox.Outcome:
+async def _search(context: toolbox.Context, args: Mapping[str, Any], as_of: int | None) -> toolbox.Outcome:
     values = {"words": args["words"], "entity": args.get("entity")}
-    rows = await reader.query(context.database, apps.reader(context.schema), Q["search"], params=values)
+    rows = await reader.query(context.database, _login(context, as_of), Q["search"], params=values, as_of=as_of)
     position = rows.columns.index("integrity") if "integrity" in rows.columns else None
     labels = {str(row[position]) for row in rows.rows} if position is not None else set[str]()
-    meta = {"rows": len(rows.rows), "capped": rows.capped}
-    return toolbox.Outcome(table.render(rows), label=policy.join("own-data", *labels), meta=meta)
+    return toolbox.Outcome(table.render(rows), label=policy.join("own-data", *labels), meta=_meta(rows))
 
 
-async def _read(context: toolbox.Context, args: Mapping[str, Any]) -> toolbox.Outcome:
+async def _read(context: toolbox.Context, args: Mapping[str, Any], as_of: int | None) -> toolbox.Outcome:
     name = args["table"]
     if name not in CORE:
         raise errors.BadInput("Only rows of memories and results are read by id; use sql for other tables.")
     values = {"id": args["id"], "start": (args.get("page", 1) - 1) * PAGE + 1, "length": PAGE}
-    rows = await reader.query(context.database, apps.reader(context.schema), Q[f"read_{name}"], params=values)
+    rows = await reader.query(context.database, _login(context, as_of), Q[f"read_{name}"], params=values, as_of=as_of)
     if not rows.rows:
-        raise errors.NotFound(f"{name} has no row {args['id']}.")
+        return replace(toolbox.refusal(errors.NotFound(f"{name} has no row {args['id']}.")), meta=_meta(rows))
     title, body, size, integrity = rows.rows[0]
     text = f"{title}\n{tasks.quote(body or '') if integrity == 'outside' else body}"
-    return toolbox.Outcome(f"{text}\n({size} characters)", label=policy.join("own-data", str(integrity)))
+    label = policy.join("own-data", str(integrity))
+    return toolbox.Outcome(f"{text}\n({size} characters)", label=label, meta=_meta(rows))
+
+
+READS: Mapping[str, Callable[[toolbox.Context, Mapping[str, Any], int | None], Awaitable[toolbox.Outcome]]] = {
+    "sql": _sql,
+    "search": _search,
+    "read": _read,
+}
 
 
 async def _skill(context: toolbox.Context, args: Mapping[str, Any]) -> toolbox.Outcome:
@@ -118,20 +146,20 @@ TOOLS: Mapping[str, toolbox.Tool] = {
         toolbox.Tool(
             "sql",
             "Runs one read-only SELECT on your tables and gives the rows as tab-separated text (at most 50).",
-            _sql,
+            partial(look, tool="sql"),
             {"query": toolbox.text("One SELECT (or WITH … SELECT) of PostgreSQL.")},
         ),
         toolbox.Tool(
             "search",
             "Finds memories and results by words, best first; all words must occur.",
-            _search,
+            partial(look, tool="search"),
             {"words": toolbox.text("Words as in a web search.")},
             {"entity": toolbox.text("Only of this person, order … (exact).")},
         ),
         toolbox.Tool(
             "read",
             f"Opens one memory or result that a search cut short, {PAGE} characters a page.",
-            _read,
+            partial(look, tool="read"),
             {"table": toolbox.text("Which.", enum=["memories", "results"]), "id": {"type": "integer"}},
             {"page": {"type": "integer", "description": "From 1."}},
         ),

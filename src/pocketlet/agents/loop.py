@@ -60,11 +60,15 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What sets one kind of run apart: its tools, its briefing, and what its end means (in the same transaction)."""
+    """What sets one kind of run apart: its tools, its briefing, and what its end means (in the same transaction).
+
+    `failed` is told why a run of this kind ended without a result: it failed, or was stopped.
+    """
 
     tools: Callable[[Work], Mapping[str, toolbox.Tool]]
     brief: Callable[[pool.Conn, Work, str], Awaitable[briefings.Briefing]]
     finish: Callable[[pool.Conn, Work, Sequence[journal.Step], toolbox.Finish], Awaitable[None]]
+    failed: Callable[[pool.Conn, Work, str], Awaitable[None]] | None = None
 
 
 async def advance(engine: Engine, kinds: Mapping[str, Kind], number: int) -> None:
@@ -80,22 +84,31 @@ async def advance(engine: Engine, kinds: Mapping[str, Kind], number: int) -> Non
     except errors.NoPostgres:
         raise  # the queue brings the job back; the run is as its journal says
     except errors.PocketletError as error:
-        await _fail(engine, run, error)
+        await _fail(engine, kinds[run.kind], run, error)
     except Exception as error:
         log.exception("run %s failed", number)
         unexpected = errors.Failed(f"Pocketlet itself failed: {type(error).__name__}.", hint="The log has the details.")
-        await _fail(engine, run, unexpected)
+        await _fail(engine, kinds[run.kind], run, unexpected)
 
 
-async def _fail(engine: Engine, run: runs.Run, error: errors.PocketletError) -> None:
+async def _fail(engine: Engine, kind: Kind, run: runs.Run, error: errors.PocketletError) -> None:
     hint = error.hint.replace("RUN", str(run.id))
     try:
         async with engine.database.api() as conn:
             await runs.rest(
                 conn, run, "failed", error=str(error), hint=hint, exit_code=error.exit_code, outcome="failed"
             )
+            await abandon(conn, kind, run, str(error))
     except errors.LostRun:
         log.info("run %s goes on elsewhere", run.id)
+
+
+async def abandon(conn: pool.Conn, kind: Kind, run: runs.Run, why: str) -> None:
+    """What it means for others that a run ends without a result."""
+    if kind.failed:
+        agent = await agents.by_id(conn, run.agent_id)
+        playbook = await revisions.load(conn, agent, run.revision)
+        await kind.failed(conn, Work(run, agent, playbook, tasks.from_record(run.input)), why)
 
 
 async def _drive(engine: Engine, kind: Kind, run: runs.Run) -> None:
@@ -107,7 +120,7 @@ async def _drive(engine: Engine, kind: Kind, run: runs.Run) -> None:
         steps = await journal.read(conn, run.id)
     while True:
         work = replace(work, run=replace(run, label=policy.join(run.label, *(step.label for step in steps))))
-        if await _stopped(engine, work):
+        if await _stopped(engine, kind, work):
             return None
         state = journal.fold(steps)
         if state.pending:
@@ -152,11 +165,12 @@ async def _briefing(engine: Engine, conn: pool.Conn, kind: Kind, work: Work) -> 
     return briefings.from_record(record["briefing"])
 
 
-async def _stopped(engine: Engine, work: Work) -> bool:
+async def _stopped(engine: Engine, kind: Kind, work: Work) -> bool:
     async with engine.database.api() as conn:
         if not await runs.hold(conn, work.run):
             return False
         await runs.rest(conn, work.run, "stopped", outcome="stopped", result="Stopped by the owner.")
+        await abandon(conn, kind, work.run, "It was stopped by the owner.")
     return True
 
 

@@ -12,13 +12,16 @@ from pocketlet.platform import compose
 RUN_TOOLS = ("sql", "search", "read", "skill", "attachment", "remember", "send_mail")
 DEFAULT_BUDGET = {"run": Decimal("0.50"), "day": Decimal("5.00")}
 KEYS = frozenset(
-    "name job model price tools budget approvals mail triggers facts max_steps max_tokens".split()  # noqa: SIM905
+    "name job model price tools budget approvals mail triggers facts learning max_steps max_tokens".split()  # noqa: SIM905
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The parsed file. Money is in USD; `facts` maps a fact to its values and the words that show each."""
+    """The parsed file. Money is in USD; `facts` maps a fact to its values and the words that show each.
+
+    `adopt`: proven (a change that has passed the gate counts) or ask (the owner decides on every change).
+    """
 
     name: str
     job: str
@@ -32,6 +35,7 @@ class Manifest:
     mail_name: str = ""
     mail_trigger: str = ""
     facts: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict[str, Mapping[str, tuple[str, ...]]])
+    adopt: str = "proven"
     max_steps: int = 40
     max_tokens: int = 2048
     notes: tuple[str, ...] = ()
@@ -67,6 +71,7 @@ def parse(text: str, *, where: str = "agent.toml") -> Manifest:
         mail_name=_text(mail, "name", where),
         mail_trigger=_text(triggers, "mail", where).lower(),
         facts=_facts(_table(data, "facts", where), where),
+        adopt=_adopt(_table(data, "learning", where), where),
         max_steps=_count(data, "max_steps", 40, where),
         max_tokens=_count(data, "max_tokens", 2048, where),
         notes=tuple(notes),
@@ -132,6 +137,15 @@ def _approvals(value: object, where: str) -> tuple[Mapping[str, str], tuple[str,
         else:
             raise errors.BadAgent(f'{where}: `approvals` must be like {{send_mail = "ask"}} (or "allow").')
     return rules, recipients
+
+
+def _adopt(table: Mapping[str, object], where: str) -> str:
+    if unknown := sorted(table.keys() - {"adopt"}):
+        raise errors.BadAgent(f"{where}: `learning` has no `{unknown[0]}`; it has `adopt`.")
+    adopt = table.get("adopt", "proven")
+    if adopt not in ("proven", "ask"):
+        raise errors.BadAgent(f'{where}: `learning.adopt` must be "proven" or "ask".')
+    return str(adopt)
 
 
 def _address(text: str, what: str) -> str:

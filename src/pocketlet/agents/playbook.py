@@ -17,12 +17,17 @@ FRONT = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*\n?(.*)\Z", re.DOTALL)
 NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 MAX_TOPIC = 120  # characters
+#: What a lesson may expect of the work that follows it, and what each kind needs.
+EXPECTED = {"contains": "text", "absent": "text", "max_words": "n", "tool": "tool", "forbidden": "tool"}
 AUTHORITIES = ("owner", "member", "outcome")
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One scoped rule, for runs whose facts hold every pair of `predicate`. `id` is 0 before it is stored."""
+    """One scoped rule, for runs whose facts hold every pair of `predicate`. `id` is 0 before it is stored.
+
+    `expect`: what work that follows it shows, as assertions: {"kind": "contains", "text": "…"}.
+    """
 
     name: str
     topic: str
@@ -33,6 +38,7 @@ class Lesson:
     label: str = "owner"
     feedback: int | None = None
     run: int | None = None
+    expect: tuple[Mapping[str, str], ...] = ()
     id: int = 0
 
     def applies(self, facts: Mapping[str, str]) -> bool:
@@ -103,6 +109,7 @@ def front_matter(text: str, where: str) -> tuple[Mapping[str, object], str]:
 def spell_lesson(lesson: Lesson) -> str:
     """The lesson as a file."""
     lines = ["---", f"topic: {_yaml(lesson.topic)}", f"when: {_yaml(dict(sorted(lesson.predicate.items())))}"]
+    lines += [f"expect: {_yaml([dict(sorted(item.items())) for item in lesson.expect])}"] if lesson.expect else []
     lines += [f"authority: {lesson.authority}", f"since: {_yaml(lesson.since)}", "---", lesson.body, ""]
     return "\n".join(lines)
 
@@ -130,7 +137,23 @@ def parse_lesson(name: str, text: str, *, since: str) -> Lesson:
     topic = str(data.get("topic") or body.splitlines()[0][:80])
     if len(topic) > MAX_TOPIC:
         raise errors.BadAgent(f"{where}: `topic` has at most {MAX_TOPIC} characters.")
-    return Lesson(name, topic, body, predicate, authority, _instant(str(data.get("since") or since), where))
+    instant = _instant(str(data.get("since") or since), where)
+    return Lesson(name, topic, body, predicate, authority, instant, expect=_expect(data.get("expect", []), where))
+
+
+def _expect(items: object, where: str) -> tuple[Mapping[str, str], ...]:
+    """The assertions that a lesson's work shows. Raises errors.BadAgent."""
+    if isinstance(items, list) and all(isinstance(item, dict) for item in cast("list[object]", items)):
+        found = cast("list[Mapping[object, object]]", items)
+        expected = tuple({str(key): str(value) for key, value in item.items()} for item in found)
+        if all(_whole(item) for item in expected):
+            return expected
+    raise errors.BadAgent(f'{where}: `expect` must be like [{{kind: contains, text: "…"}}].')
+
+
+def _whole(item: Mapping[str, str]) -> bool:
+    value = item.get(EXPECTED.get(item.get("kind", ""), ""), "")
+    return bool(value.strip()) and (item["kind"] != "max_words" or value.isdecimal())
 
 
 def _instant(text: str, where: str) -> str:

@@ -13,6 +13,7 @@ from pocketlet.db import bulk, pool
 from pocketlet.platform import apps
 
 CORE = ("memories", "results")
+DOWN = ".down.sql"  # the reverse of a migration: kept with it, and run by nobody but a person
 
 
 async def load(database: pool.Database, path: Path, *, origin: str = "import") -> agents.Agent:
@@ -44,7 +45,8 @@ async def _fill(database: pool.Database, conn: pool.Conn, name: str, folder: fol
     try:
         async with database.login(name) as app, app.transaction():
             for file, text in folder.playbook.schema_files.items():
-                await bulk.run_script(app, text, where=f"schema/{file}")
+                if not file.endswith(DOWN):
+                    await bulk.run_script(app, text, where=f"schema/{file}")
             await bulk.check_names(app, name)
             for table in await bulk.in_order(app, name, folder.data.keys() - set(CORE)):
                 await bulk.load(app, name, table, folder.data[table])
@@ -83,9 +85,11 @@ async def renew(database: pool.Database, path: Path) -> tuple[agents.Agent, int]
 def _same(lesson: playbooks.Lesson, known: dict[str, playbooks.Lesson]) -> playbooks.Lesson:
     """The stored lesson if the file says the same, so that its history stays with it."""
     stored = known.get(lesson.name)
-    if stored and (stored.body, stored.predicate, stored.topic) == (lesson.body, dict(lesson.predicate), lesson.topic):
-        return stored
-    return lesson
+    return stored if stored and _said(stored) == _said(lesson) else lesson
+
+
+def _said(lesson: playbooks.Lesson) -> tuple[object, ...]:
+    return lesson.topic, lesson.body, dict(lesson.predicate), [dict(item) for item in lesson.expect]
 
 
 async def save(database: pool.Database, name: str, path: Path) -> agents.Agent:

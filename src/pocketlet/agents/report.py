@@ -14,7 +14,7 @@ from pocketlet.db import pool, queries
 from pocketlet.platform import ledger
 
 Q = queries.load("report")
-PART = re.compile(r"\n\n(?=# (?:Job|Instructions|Lessons|Skills|Tables|Facts)\n)")
+PART = re.compile(r"\n\n(?=# (?:Agent|Job|Instructions|Lessons|Skills|Tables|Facts|Memory)\n)")
 ENDED = ("done", "failed", "stopped")
 
 

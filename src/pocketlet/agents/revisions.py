@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pocketlet import errors
 from pocketlet.agents import agent as agents
@@ -10,6 +11,10 @@ from pocketlet.agents import playbook as playbooks
 from pocketlet.db import pool, queries
 
 Q = queries.load("revisions")
+#: States of a revision that nothing final was said on.
+OPEN = ("draft", "asked")
+#: Decisions that leave the current revision as it is.
+STANDING_STILL = ("ask", "narrow", "discard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +46,11 @@ async def load(conn: pool.Conn, agent: agents.Agent, n: int) -> playbooks.Playbo
     )
 
 
-def _lesson(row: Mapping[str, object]) -> playbooks.Lesson:
+def _lesson(row: Mapping[str, Any]) -> playbooks.Lesson:
     names = ("name", "topic", "body", "predicate", "authority", "since", "label")
     fields = {name: row[name] for name in names}
-    return playbooks.Lesson(**fields, feedback=row["feedback_id"], run=row["run_id"], id=row["id"])  # pyright: ignore[reportArgumentType]
+    fields |= {"feedback": row["feedback_id"], "run": row["run_id"], "id": row["id"]}
+    return playbooks.Lesson(**fields, expect=tuple(row["expect"]))
 
 
 async def add(conn: pool.Conn, agent: agents.Agent, playbook: playbooks.Playbook, change: Change) -> int:
@@ -90,6 +96,7 @@ def _lesson_row(agent: agents.Agent, lesson: playbooks.Lesson) -> dict[str, obje
         "topic": lesson.topic,
         "body": lesson.body,
         "predicate": pool.jsonb(dict(lesson.predicate)),
+        "expect": pool.jsonb([dict(item) for item in lesson.expect]),
         "authority": lesson.authority,
         "label": lesson.label,
         "feedback": lesson.feedback,
@@ -99,7 +106,7 @@ def _lesson_row(agent: agents.Agent, lesson: playbooks.Lesson) -> dict[str, obje
 
 
 async def decide(conn: pool.Conn, agent: agents.Agent, n: int, verdict: str, **why: object) -> None:
-    """Writes a decision row and, for all but `discard`, makes `n` current.
+    """Writes a decision row and, for import, adopt, rollback and revert, makes `n` current.
 
     `why`: because (text), evidence (jsonb), author. Raises errors.NotFound, errors.Conflict.
     """
@@ -110,9 +117,8 @@ async def decide(conn: pool.Conn, agent: agents.Agent, n: int, verdict: str, **w
         )
     if row["current"] == n and verdict != "import":
         raise errors.Conflict(f"Revision {n} is the current one.")
-    if (verdict == "discard" and row["state"] != "draft") or (verdict == "adopt" and row["state"] == "discarded"):
-        raise errors.Conflict(f"Revision {n} is {row['state']}, not a draft.")
-    if verdict == "adopt" and row["state"] == "draft" and row["parent"] != row["current"]:
+    _check(n, row["state"], verdict)
+    if verdict == "adopt" and row["state"] in OPEN and row["parent"] != row["current"]:
         raise errors.Conflict(
             f"Revision {n} was drafted from revision {row['parent']}, and revision {row['current']} counts now.",
             hint="Adopting it would drop what came in between: give the feedback again, then adopt the new draft.",
@@ -120,12 +126,18 @@ async def decide(conn: pool.Conn, agent: agents.Agent, n: int, verdict: str, **w
     values = {"agent": agent.id, "n": n, "verdict": verdict, "author": why.get("author", "owner")}
     values |= {"because": why.get("because", ""), "evidence": pool.jsonb(why.get("evidence", {}))}
     await conn.execute(Q["decide"], values)
-    if verdict != "discard":
+    if verdict not in STANDING_STILL:
         await conn.execute(Q["point"], {"agent": agent.id, "n": n})
 
 
+def _check(n: int, state: str, verdict: str) -> None:
+    decides = verdict in STANDING_STILL
+    if (decides and state not in OPEN) or (verdict == "adopt" and state in ("discarded", "narrowed")):
+        raise errors.Conflict(f"Revision {n} is {state}, not a draft.")
+
+
 async def history(conn: pool.Conn, agent: agents.Agent) -> list[dict[str, object]]:
-    """Every revision with its state (current, draft, adopted, discarded), newest first."""
+    """Every revision with its state (current, draft, asked, adopted, narrowed, discarded), newest first."""
     return list(await (await conn.execute(Q["history"], {"agent": agent.id})).fetchall())
 
 

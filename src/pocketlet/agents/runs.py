@@ -16,7 +16,7 @@ AT_REST = ("waiting", "done", "failed", "stopped")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as the loop needs it. `fence` is the worker's claim; `kind`: run, manager or trial."""
+    """A run as the loop needs it. `fence` is the worker's claim; `kind`: run, manager, trial or chat."""
 
     id: int
     agent_id: int
@@ -31,6 +31,7 @@ class Run:
     stop_requested: bool
     feedback_id: int | None
     case_id: int | None
+    curation: int | None
     model: str | None
 
 
@@ -55,6 +56,7 @@ async def create(
 async def insert(conn: pool.Conn, values: Mapping[str, Any]) -> int:
     """Any kind of run, queued in the same transaction; its number."""
     defaults: dict[str, Any] = {"raw": None, "facts": {}, "feedback": None, "case": None, "model": None}
+    defaults |= {"curation": None}
     row = defaults | dict(values)
     row |= {"input": pool.jsonb(row["input"]), "facts": pool.jsonb(row["facts"])}
     made = await (await conn.execute(Q["create"], row)).fetchone()

@@ -46,8 +46,8 @@ class Thinker:
         Raises errors.OverBudget, errors.UnknownPrice, errors.NoModel, errors.BadModelReply, errors.LostRun.
         """
         endpoint = endpoints.resolve(briefing.model, self.lookup)
-        price = _price(endpoint, manifest)
-        request = briefing.request(state.turns)
+        price = price_for(endpoint, manifest)
+        request = briefing.request(state.turns, seed=run.id)
         canonical = models.canonical(request, briefing.model)
         entry = ledger.Entry(
             agent_id=agent.id,
@@ -58,6 +58,7 @@ class Thinker:
             model=briefing.model,
             reserved=prices.worst_case(price, len(canonical), briefing.max_tokens),
             price=price,
+            learning=_learning(run),
         )
         began = clock.monotonic()
         reply, reserved = await self._ask(endpoint, request, entry, manifest)
@@ -87,8 +88,20 @@ class Thinker:
         raise errors.NoModel  # not reached: the last attempt raises
 
 
-def _price(endpoint: endpoints.Endpoint, manifest: manifests.Manifest) -> prices.Price:
-    """agent.toml's price is for agent.toml's model; for another one it only helps out where no table knows it."""
+def _learning(run: runs.Run) -> str:
+    """The learning budget that a run is booked on: its curation's, or, for what learning does by itself, its day's."""
+    if run.kind == "manager":
+        return str(run.id)
+    if run.curation is None:
+        return ""
+    return str(run.curation) if run.curation else f"{run.agent_id}:{clock.now().date().isoformat()}"
+
+
+def price_for(endpoint: endpoints.Endpoint, manifest: manifests.Manifest) -> prices.Price:
+    """The price of a model's calls. Raises errors.UnknownPrice.
+
+    agent.toml's is for agent.toml's model; for another it only helps out where no table knows it.
+    """
     if manifest.price is None or endpoint.model == manifest.model:
         return prices.price_of(endpoint, manifest.price)
     try:

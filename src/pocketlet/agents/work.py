@@ -1,9 +1,9 @@
-"""The runs that do the agent's job: live ones, whose end is a result, and trials, whose end is a verdict."""
+"""The runs that do the agent's job: their tools, their briefing, and their end, which is a result."""
 
 from collections.abc import Mapping, Sequence
 
 from pocketlet.agents import briefing as briefings
-from pocketlet.agents import journal, lookups, loop, runs, toolbox, trials
+from pocketlet.agents import journal, lookups, loop, runs, toolbox
 from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool
@@ -33,8 +33,3 @@ async def finish(conn: pool.Conn, work: loop.Work, steps: Sequence[journal.Step]
     entity = work.task.sender or None
     result = {"outcome": end.outcome, "entity": entity, "subject": subject, "summary": end.summary}
     await runs.add_result(conn, work.agent, work.run, result)
-
-
-async def judge(conn: pool.Conn, work: loop.Work, steps: Sequence[journal.Step], end: toolbox.Finish) -> None:
-    """The trial's verdict."""
-    await trials.judge(conn, work.run, end.summary)

@@ -1,12 +1,12 @@
 """A worker: this process, taking runs from the queue for as long as it is asked to."""
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from pocketlet import errors, settings
-from pocketlet.agents import kinds, loop, thinking
+from pocketlet.agents import loop, thinking
 from pocketlet.db import pool
 from pocketlet.platform import installation, queue, vault
 from pocketlet.platform.gateways import models, submission
@@ -14,9 +14,16 @@ from pocketlet.platform.gateways import models, submission
 
 @asynccontextmanager
 async def serving(
-    database: pool.Database, config: settings.Settings, role: str, *, mail_port: int | None = None
+    database: pool.Database,
+    config: settings.Settings,
+    role: str,
+    kinds: Mapping[str, loop.Kind],
+    *,
+    mail_port: int | None = None,
 ) -> AsyncGenerator[loop.Engine]:
     """Runs are advanced in the background while the block lasts. `role`: up, worker, demo or command.
+
+    `kinds` are the kinds of run that there are (`learning.kinds`).
 
     Sealed settings are read again whenever a run is taken up, so that a key that was just sealed counts.
     """
@@ -38,7 +45,7 @@ async def serving(
             lookup = await variables(database, config)
             server = submission.read(lookup("POCKETLET_SMTP_URL"))
             fresh = replace(engine, thinker=replace(engine.thinker, lookup=lookup), server=server)
-            await loop.advance(fresh, kinds.KINDS, run)
+            await loop.advance(fresh, kinds, run)
 
         async with queue.working(database, worker, advance):
             yield engine

@@ -3,12 +3,13 @@
 Postgres is the parser. The connection is logged in as the agent's reader, which has no right to write; the
 transaction is read-only; the extended protocol admits one statement; a cursor admits only SELECT, VALUES, TABLE and
 WITH … SELECT; planned cost, time, rows and bytes are capped. The missing rights are the wall, the rest limits the
-damage of burning.
+damage of burning. All that a query reads is one snapshot, of which the memory version is told.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from typing import cast
 
 import psycopg
@@ -50,13 +51,21 @@ class Limits:
 class Rows:
     """Values as Postgres spells them in text (None is NULL). `capped` says which cap ended the reading, if any.
 
-    `tables` are the names of all tables that the statement reads, however it spells them.
+    `tables` are the names of all tables that the statement reads, however it spells them. `version` is that of the
+    memory as the same snapshot saw it (0 where there is no agent): a later query `as_of` it reads the same memory.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str | None, ...], ...]
     capped: str = ""
     tables: frozenset[str] = frozenset()
+    version: int = 0
+
+
+class Stopped(errors.GateRefusal):
+    """The gate refused or stopped this query. `version` as in `Rows`."""
+
+    version: int = 0
 
 
 async def query(
@@ -66,40 +75,78 @@ async def query(
     *,
     params: Mapping[str, object] | None = None,
     limits: Limits | None = None,
+    as_of: int | None = None,
 ) -> Rows:
-    """Runs one SELECT as `login`.
+    """Runs one SELECT as `login`; with `as_of`, a trial's login sees `memories` and `results` as of that version.
 
     Raises errors.GateRefusal with a reason that a model can act on, and errors.NoPostgres if the connection is lost.
     """
     limits = limits or Limits()
-    if "\x00" in statement:
-        raise errors.GateRefusal("The query holds a NUL character.")
-    async with database.login(login) as conn:
+    async with database.login(login) as conn, _past(database, conn, as_of):
         deadline = clock.monotonic() + limits.seconds
+        version = await _begin(conn)
+        if as_of not in (None, version):
+            said = f"{login} would read the memory of version {version}, not {as_of}: the query was not run."
+            raise errors.Failed(said, hint="See `pocketlet doctor`.")
         try:
-            rows = await _read(conn, statement.encode("utf-8", "replace"), params, limits, deadline)
-            await conn.rollback()  # never COMMIT: a notification of a function that was called would leave
-            return rows
-        except psycopg.DatabaseError as error:
-            if isinstance(error, psycopg.OperationalError) and (error.sqlstate or "") in LOST:
-                if clock.monotonic() < deadline:
-                    raise
-                # Past the deadline it was the watchdog that ended it.
-                raise errors.GateRefusal(_too_long(limits), hint=HINT) from error
-            # 53…: resources, 57014: time. Only then does asking for less help.
-            greedy = (error.sqlstate or "").startswith(("53", "57"))
-            raise errors.GateRefusal(_explain(error, limits), hint=HINT if greedy else "") from error
+            with _translated(limits, deadline):
+                rows = await _read(conn, statement, params, limits, deadline)
+                await conn.rollback()  # never COMMIT: a notification of a function that was called would leave
+        except Stopped as error:
+            error.version = version
+            raise
+        return replace(rows, version=version)
+
+
+@asynccontextmanager
+async def _past(database: pool.Database, conn: pool.Conn, version: int | None) -> AsyncGenerator[None]:
+    """Lets the session see the memory as of `version`, which is written where the session's own role can't write."""
+    if version is None:
+        yield
+        return
+    pid = conn.info.backend_pid
+    async with database.api() as platform:
+        await platform.execute(Q["show_past"], {"pid": pid, "version": version})
+    try:
+        yield
+    finally:
+        async with database.api() as platform:
+            await platform.execute(Q["forget_past"], {"pid": pid})
+
+
+async def _begin(conn: pool.Conn) -> int:
+    cursor = await conn.execute(Q["begin"])
+    while cursor.nextset():
+        pass
+    return ((await cursor.fetchone()) or {}).get("version") or 0
+
+
+@contextmanager
+def _translated(limits: Limits, deadline: float) -> Generator[None]:
+    try:
+        yield
+    except psycopg.DatabaseError as error:
+        if isinstance(error, psycopg.OperationalError) and (error.sqlstate or "") in LOST:
+            if clock.monotonic() < deadline:
+                raise
+            # Past the deadline it was the watchdog that ended it.
+            raise Stopped(_too_long(limits), hint=HINT) from error
+        # 53…: resources, 57014: time. Only then does asking for less help.
+        greedy = (error.sqlstate or "").startswith(("53", "57"))
+        raise Stopped(_explain(error, limits), hint=HINT if greedy else "") from error
 
 
 async def _read(
-    conn: pool.Conn, statement: bytes, params: Mapping[str, object] | None, limits: Limits, deadline: float
+    conn: pool.Conn, text: str, params: Mapping[str, object] | None, limits: Limits, deadline: float
 ) -> Rows:
-    await conn.execute(Q["begin"])
+    if "\x00" in text:
+        raise Stopped("The query holds a NUL character.")
+    statement = text.encode("utf-8", "replace")
     await _limit_time(conn, deadline, limits)
     explained = await conn.execute(b"EXPLAIN (FORMAT JSON) " + statement, params, binary=True)
     plan = _plan(await explained.fetchone())
     if cast("float", plan.get("Total Cost", 0.0)) > limits.cost:
-        raise errors.GateRefusal("The query would read too much (estimated cost over the limit).", hint=HINT)
+        raise Stopped("The query would read too much (estimated cost over the limit).", hint=HINT)
     tables = frozenset(_tables(plan))
     await _limit_time(conn, deadline, limits)
     await conn.execute(b"DECLARE q NO SCROLL CURSOR FOR " + statement, params, binary=True)
@@ -126,7 +173,7 @@ async def _read(
 async def _limit_time(conn: pool.Conn, deadline: float, limits: Limits) -> None:
     left = deadline - clock.monotonic()
     if left <= 0:
-        raise errors.GateRefusal(_too_long(limits), hint=HINT)
+        raise Stopped(_too_long(limits), hint=HINT)
     # SET takes no parameter and set_config is not this role's to call: a fixed ladder of texts instead.
     await conn.execute(Q[next((name for name, seconds in LADDER if left <= seconds), LADDER[-1][0])])
 

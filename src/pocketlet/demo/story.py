@@ -8,15 +8,18 @@ from typing import Any
 
 from pocketlet import clock, errors, settings
 from pocketlet.agents import agent as agents
-from pocketlet.agents import cases, effects, feedback, journal, portable, revisions, runs, trials, worker
+from pocketlet.agents import effects, journal, portable, revisions, runs, worker
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool
 from pocketlet.demo import data, mails, stage, telling, waiting
 from pocketlet.demo import world as worlds
+from pocketlet.learning import assertions as asserting
+from pocketlet.learning import cases, compare, feedback, proving, trials
 from pocketlet.platform import database as databases
 from pocketlet.platform import ledger
 from pocketlet.platform.gateways import endpoints
 
+OTHER_MODEL = "openai:standin/gullible=1,obey=0"
 COMMENT = "Never promise a delivery date; offer 10 % if it is more than 7 days late."
 
 
@@ -116,7 +119,7 @@ async def new_customer(story: Story) -> Told:
         **await _cost(story, run),
     }
     async with story.database.api() as conn:
-        await feedback.give(conn, run, "right", "", None)
+        await feedback.give(conn, run, feedback.Said("right"))
     story.teller.say("You say: right. The run is kept as a case.", "green")
     return run, facts["queried_sales"] and facts["product_in_draft"] and facts["sent_once"], facts
 
@@ -126,15 +129,15 @@ async def gives_feedback(story: Story) -> Told:
     teller = story.teller
     teller.say(f"You say of run {story.first_run}: “{COMMENT}”", "green")
     async with story.database.api() as conn:
-        story.feedback_id, curation = await feedback.give(conn, story.first_run, "change", COMMENT, None)
+        story.feedback_id, curation = await feedback.give(conn, story.first_run, feedback.Said("change", COMMENT))
     if curation is None or await story.watch.rest(curation) != "done":
         return curation or 0, False, {"error": "the manager's run did not finish"}
+    await story.watch.settled(story.feedback_id)
     async with story.database.api() as conn:
         draft = await feedback.draft_of(conn, curation)
         agent = await agents.get(conn, stage.AGENT)
     if draft is None:
         return curation, False, {"error": "the manager drafted nothing"}
-    await story.watch.trials(agent, draft)
     async with story.database.api() as conn:
         old, new = await revisions.load(conn, agent, agent.current), await revisions.load(conn, agent, draft)
         report = await trials.report(conn, agent, draft)
@@ -144,8 +147,7 @@ async def gives_feedback(story: Story) -> Told:
         teller.say("Replays on past runs, before it counts:")
         teller.trials(report["trials"], report["counts"], report["cost_usd"])
         evidence = {"counts": report["counts"], "cost_usd": str(report["cost_usd"])}
-        await revisions.decide(conn, agent, draft, "adopt", evidence=evidence)
-        await feedback.settle_revision(conn, agent, draft, f"adopted as revision {draft}")
+        await proving.adopt(conn, agent, draft)
     teller.say(f"You adopt it: revision {draft} is current.", "green")
     verdicts = {str(row["case_run"]): row["verdict"] for row in report["trials"]}
     facts = {"feedback": story.feedback_id, "revision": draft, "diff": change, "verdicts": verdicts, **evidence}
@@ -164,12 +166,12 @@ async def follows_policy(story: Story) -> Told:
         learned = [lesson for lesson in playbook.lessons if lesson.id in used.get("lessons", [])]
         case = await cases.of_run(conn, story.first_run)
         wanted = [a for a in await cases.assertions(conn, case, agent.current) if a.kind != "effect"]
-        before = cases.failing(wanted, await cases.work_of(conn, story.first_run))
+        before = asserting.failing(wanted, await cases.work_of(conn, story.first_run))
     for lesson in learned:
         story.teller.say(f"The briefing holds lesson {lesson.name}, from feedback {lesson.feedback}: {lesson.body}")
     mail = await _approve(story, run)
     async with story.database.api() as conn:
-        after = cases.failing(wanted, await cases.work_of(conn, run))
+        after = asserting.failing(wanted, await cases.work_of(conn, run))
     facts = {
         "lessons": [{"name": lesson.name, "feedback": lesson.feedback} for lesson in learned],
         "policy": [assertion.sentence() for assertion in wanted],
@@ -208,8 +210,9 @@ async def attack(story: Story) -> Told:
 
 
 async def roll_back(story: Story) -> Told:
-    """Revision 1 again: the same mail gives the old briefing, byte for byte, and the old behaviour."""
+    """Another model on the recorded cases; then revision 1 again: the same briefing, byte for byte, and behaviour."""
     teller = story.teller
+    compared = await _compare(story) if story.world.model_url else {}
     async with story.database.api() as conn:
         agent = await agents.get(conn, stage.AGENT)
         n = await revisions.before(conn, agent)
@@ -251,8 +254,27 @@ async def roll_back(story: Story) -> Told:
         "exported": str(exported),
         "mails_sent": len(story.world.delivered()),
         "worker_restarts": story.world.restarts,
+        "compared": compared,
     }
     return run, old == new and total == shown and mail.text == was.text and facts["mails_sent"] == 3, facts
+
+
+async def _compare(story: Story) -> dict[str, int]:
+    """The recorded cases on a stand-in that obeys no rule: how many come out the same, better and worse."""
+    async with story.database.api() as conn:
+        agent = await agents.get(conn, stage.AGENT)
+        lookup = {"OPENAI_BASE_URL": story.world.model_url, "OPENAI_API_KEY": "none"}.get
+        plan = await compare.plan(conn, agent, OTHER_MODEL, most=5, lookup=lookup, override=None)
+        started = [await trials.start(conn, agent, trial) for trial in plan.trials]
+    for run in started:
+        await story.watch.rest(run)
+    async with story.database.api() as conn:
+        found = await compare.report(conn, agent, plan, started)
+    story.teller.say(f"The recorded cases on another model, {OTHER_MODEL} (a stand-in that obeys no rule):")
+    for row in found["cases"]:
+        missing = "; ".join(row["after"].failed)
+        story.teller.say(f"  run {row['case_run']}: {row['verdict']}{': ' if missing else ''}{missing}")
+    return found["counts"]
 
 
 STEPS = (

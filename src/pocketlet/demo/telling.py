@@ -86,7 +86,7 @@ class Teller:
             return
         table = Table("case", "mail", "verdict", "why", box=None, padding=(0, 2, 0, 0), header_style="dim")
         for row in rows:
-            why = _why(row["verdict"], row["evidence"])
+            why = _why(row)
             table.add_row(f"run {row['case_run']}", escape(str(row["subject"] or "")), row["verdict"], escape(why))
         self._console.print(Padding(table, (0, 4), expand=False))
         self._console.print(
@@ -132,11 +132,14 @@ class Teller:
         self._console.print(Padding(panel, (0, 2), expand=False))
 
 
-def _why(verdict: str, evidence: Mapping[str, Any]) -> str:
-    if verdict == "unchanged":
-        return "same briefing as before, so it was not replayed"
-    checks: list[str] = evidence.get("failed_after") or evidence.get("failed_before") or []
-    return {"fixed": "now holds: ", "worse": "broke: "}.get(verdict, "") + "; ".join(checks)
+def _why(row: Mapping[str, Any]) -> str:
+    """What the replays of a case showed."""
+    passed = f"{row['passes']} of {row['attempts']} replays pass"
+    without: list[str] = row["evidence"].get("failed_before", [])
+    if row["verdict"] == "fixed" and without:
+        return f"{passed}; without it fails again: {'; '.join(without)}"
+    failed: list[str] = row["evidence"]["failed"]
+    return f"{passed}{': ' if failed else ''}{'; '.join(failed)}"
 
 
 def money(amount: object) -> str:

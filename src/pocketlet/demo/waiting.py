@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from pocketlet import clock, errors
-from pocketlet.agents import agent as agents
-from pocketlet.agents import effects, runs, trials
+from pocketlet.agents import effects, runs
 from pocketlet.db import pool
 from pocketlet.demo import world as worlds
+from pocketlet.learning import feedback
 
 PATIENCE = 75.0  # seconds; a run whose worker died may need a heartbeat's time to be noticed
 EVERY = 0.05
@@ -62,11 +62,11 @@ class Watch:
         await self.until(done, f"Run {run}")
         await self.rest(run)
 
-    async def trials(self, agent: agents.Agent, draft: int) -> None:
-        """Every trial of the draft has its verdict."""
+    async def settled(self, given: int) -> None:
+        """The feedback has its outcome: the draft was tried on all the cases that it is to be tried on."""
 
         async def judged(conn: pool.Conn) -> bool:
-            return not await trials.pending(conn, agent, draft)
+            return not await feedback.under_way(conn, given)
 
         await self.until(judged, "The replays")
 

@@ -1,4 +1,4 @@
-"""Apps of the platform: a schema, a login that writes there, one that only reads, and the manager's narrower one."""
+"""Apps of the platform: a schema, a login that writes there, one that only reads, the manager's, and the trials'."""
 
 import re
 
@@ -20,9 +20,14 @@ def manager(name: str) -> str:
     return f"{name}_mgr"
 
 
+def trial(name: str) -> str:
+    """The login of the app's trials: a reader to which memory is as of a version, which `reader.query` is given."""
+    return f"{name}_try"
+
+
 def logins(name: str) -> list[str]:
     """Every login of the app."""
-    return [name, reader(name), manager(name)]
+    return [name, reader(name), manager(name), trial(name)]
 
 
 def check_name(name: str) -> None:
@@ -31,14 +36,15 @@ def check_name(name: str) -> None:
         raise errors.BadAgent(
             f"{name!r} is not a name: use a small letter, then small letters, digits and _, at most 41."
         )
-    if name in RESERVED or name.startswith(("pg_", "pd_")) or name.endswith(("_ro", "_mgr")):
+    if name in RESERVED or name.startswith(("pg_", "pd_")) or name.endswith(("_ro", "_mgr", "_try", "_past")):
         raise errors.BadAgent(f"The name {name!r} is reserved.", hint="Choose another `name` in agent.toml.")
 
 
 def placeholders(database: pool.Database, name: str) -> dict[str, str]:
     """The names that the texts in `sql/agent` are filled with."""
-    roles = {"app": name, "reader": reader(name), "manager": manager(name)}
-    return roles | {"schema": name, "database": database.address.database, "agent": name}
+    roles = {"app": name, "reader": reader(name), "manager": manager(name), "trial": trial(name)}
+    schemas = {"schema": name, "past": f"{name}_past"}
+    return roles | schemas | {"database": database.address.database, "agent": name}
 
 
 async def install(database: pool.Database, name: str) -> None:
@@ -55,8 +61,9 @@ async def install(database: pool.Database, name: str) -> None:
             await conn.execute(queries.named(queries.text("agent/roles.sql"), **names))
         for role in logins(name):
             await migrate.set_password(database, conn, role)
-        if await (await conn.execute(Q["schema"], {"name": name})).fetchone():
-            raise errors.Conflict(f"This database has a schema {name!r} already.")
+        for schema in (names["schema"], names["past"]):
+            if await (await conn.execute(Q["schema"], {"name": schema})).fetchone():
+                raise errors.Conflict(f"This database has a schema {schema!r} already.")
         await conn.execute(queries.named(queries.text("agent/install.sql"), **names))
         await apply_settings(database, conn, name)
         await _borrow(conn, names)
@@ -64,6 +71,7 @@ async def install(database: pool.Database, name: str) -> None:
         await _give_back(conn, names)
         await conn.execute(Q["as_platform"])
         await conn.execute(queries.named(queries.text("agent/core.sql"), **names))
+        await conn.execute(queries.named(queries.text("agent/past.sql"), **names))
 
 
 async def apply_settings(database: pool.Database, conn: pool.Conn, name: str) -> None:

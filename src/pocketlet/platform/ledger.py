@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,9 +14,17 @@ from pocketlet.platform.gateways import models
 Q = queries.load("ledger")
 
 
+#: What learning from one feedback may cost, of what the agent's runs cost in 30 days.
+LEARNING_SHARE = Decimal("0.15")
+MONTH = timedelta(days=30)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One model call: whose, for which step, and the most it can cost in USD."""
+    """One model call: whose, for which step, and the most it can cost in USD.
+
+    `learning` names the budget that it is learnt on, besides the run's and the agent's: a manager's run, or a day.
+    """
 
     agent_id: int
     agent: str
@@ -25,6 +34,7 @@ class Entry:
     model: str
     reserved: Decimal
     price: prices.Price
+    learning: str = ""
 
 
 async def reserve(conn: pool.Conn, entry: Entry, budget: Mapping[str, Decimal]) -> int:
@@ -34,6 +44,8 @@ async def reserve(conn: pool.Conn, entry: Entry, budget: Mapping[str, Decimal]) 
     """
     day = clock.now().date().isoformat()
     caps = {f"run:{entry.run_id}": str(budget["run"]), f"agent:{entry.agent_id}:{day}": str(budget["day"])}
+    if entry.learning:
+        caps[f"learning:{entry.learning}"] = str(await learning_allowance(conn, entry.agent_id, budget))
     price = entry.price
     row = {
         "agent_id": entry.agent_id,
@@ -48,6 +60,14 @@ async def reserve(conn: pool.Conn, entry: Entry, budget: Mapping[str, Decimal]) 
     }
     found = await (await conn.execute(Q["reserve"], {"entry": pool.jsonb(row), "caps": pool.jsonb(caps)})).fetchone()
     return found["id"] if found else 0
+
+
+async def learning_allowance(conn: pool.Conn, agent_id: int, budget: Mapping[str, Decimal]) -> Decimal:
+    """USD that learning from one feedback may cost: 15 % of what the agent's runs cost in the last 30 days, and, for an
+    agent that is new, what a single run may cost.
+    """
+    row = await (await conn.execute(Q["spent"], {"agent": agent_id, "since": clock.now() - MONTH})).fetchone()
+    return max(LEARNING_SHARE * row["cost_usd"] if row else Decimal(0), budget["run"])
 
 
 async def settle(conn: pool.Conn, entry_id: int, entry: Entry, usage: models.Usage) -> None:

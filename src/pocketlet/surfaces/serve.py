@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pocketlet import errors, settings
 from pocketlet.agents import intake, worker
 from pocketlet.db import pool
+from pocketlet.learning import kinds
 from pocketlet.platform import database, watchdog
 from pocketlet.platform.gateways import reception
 
@@ -39,7 +40,7 @@ async def serve(config: settings.Settings, role: str, started: Callable[[Up], No
     async with database.opened(config) as opened, _listening(opened, config, role) as port:
         guard = asyncio.create_task(_guard(opened))
         try:
-            async with worker.serving(opened, config, "demo" if attached else role, mail_port=port):
+            async with worker.serving(opened, config, "demo" if attached else role, kinds.KINDS, mail_port=port):
                 started(Up(role, str(config.home), port))
                 await stop.wait()
         finally:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 
+import anthropic
 import openai
 import pytest
 import standin_play
@@ -17,4 +18,11 @@ def url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 async def client(url: str) -> AsyncIterator[openai.AsyncOpenAI]:
     async with openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def claude(url: str) -> AsyncIterator[anthropic.AsyncAnthropic]:
+    base = url.removesuffix("/v1")
+    async with anthropic.AsyncAnthropic(base_url=base, api_key="none", max_retries=0) as client:
         yield client

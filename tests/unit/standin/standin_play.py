@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import openai
 
 import pocketlet.demo
@@ -124,6 +125,41 @@ async def run(
         if calls and calls[-1][0] == "finish":
             break
     return calls
+
+
+async def run_anthropic(
+    client: anthropic.AsyncAnthropic, messages: list[Any], result: Result, *, model: str = "standin", **options: Any
+) -> list[tuple[str, dict[str, Any]]]:
+    """The same on the other wire; a `seed` goes where that wire has room for it."""
+    calls: list[tuple[str, dict[str, Any]]] = []
+    seed = {"metadata": {"user_id": str(options["seed"])}} if "seed" in options else {}
+    system, *rest = [message["content"] for message in messages]
+    said: list[Any] = [{"role": "user", "content": text} for text in rest]
+    offered = [anthropic_tool(tool["function"]) for tool in options.get("tools", WORKER_TOOLS)]
+    for _ in range(40):
+        answer: Any = await client.messages.create(
+            model=model, max_tokens=500, system=system, messages=said, tools=offered, **seed
+        )
+        blocks = [block.model_dump(exclude_none=True, warnings=False) for block in answer.content]
+        said.append({"role": "assistant", "content": blocks})
+        results = [answered(block, result, calls) for block in answer.content if block.type == "tool_use"]
+        said.append({"role": "user", "content": results or "Go on."})
+        if calls and calls[-1][0] == "finish":
+            break
+    return calls
+
+
+def answered(block: Any, result: Result, calls: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    """What a call gave, as a block; a call that was made well is added to `calls`."""
+    if isinstance(block.input, dict):
+        calls.append((block.name, block.input))
+        return {"type": "tool_result", "tool_use_id": block.id, "content": result(*calls[-1])}
+    content = [{"type": "text", "text": "error: the arguments are not an object"}]
+    return {"type": "tool_result", "tool_use_id": block.id, "content": content, "is_error": True}
+
+
+def anthropic_tool(function: dict[str, Any]) -> dict[str, Any]:
+    return {"name": function["name"], "input_schema": function["parameters"]}
 
 
 def only(calls: list[tuple[str, dict[str, Any]]], tool: str) -> dict[str, Any]:

@@ -82,19 +82,38 @@ async def test_a_stream_says_the_same_as_a_whole_answer(client: openai.AsyncOpen
     "body",
     [b"", b"{", b"[]", b'"x"', b"\xff", b"{}", b'{"model": "standin", "messages": [1]}', b"[" * 100_000],
 )
-def test_what_is_no_request_is_an_error_in_openais_shape(url: str, body: bytes) -> None:
+def test_what_is_no_request_is_an_error_in_the_wires_shape(url: str, body: bytes) -> None:
     answer = post(url, body)
     assert answer.status_code == 400
     assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+    answer = httpx.post(f"{url}/messages", content=body, timeout=10)
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "error"
+    assert answer.json()["error"].keys() == {"type", "message"}
+
+
+REFUSED = (
+    "obey=2", "obey=x", "obey=nan", "flip=0.51", "window=-1", "window=1.5", "window=inf", "sql=3", "sql=0.5",
+)  # fmt: skip
 
 
 def test_unknown_paths_models_and_methods(url: str) -> None:
     assert httpx.get(f"{url}/models").json()["data"][0]["id"] == "standin"
     assert httpx.get(f"{url}/nothing").json()["error"]["code"] == "unknown_url"
-    for model in ("gpt-4o", "standin/wit=1", "standin/obey=2", "standin/obey=x", "standin/obey=nan"):
+    for model in ("gpt-4o", "standin/wit=1", *map("standin/{}".format, REFUSED)):
         request = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
         assert post(url, json.dumps(request).encode()).status_code == 404
     assert httpx.put(f"{url}/models").json()["error"]["type"] == "invalid_request_error"
+
+
+def test_ids_do_not_depend_on_the_seed(url: str) -> None:
+    def ids(**changes: Any) -> tuple[str, str]:
+        answer = post(url, json.dumps(json.loads(completion()) | changes).encode()).json()
+        return answer["id"], answer["choices"][0]["message"]["tool_calls"][0]["id"]
+
+    assert ids() == ids(seed=4) == ids(seed=None, metadata={"user_id": "5"})
+    assert ids() != ids(messages=play.prompt("- [lesson 1] x: Never sing"))
+    assert ids() != ids(model="standin/obey=1")
 
 
 async def test_a_key_keeps_others_out() -> None:
@@ -115,7 +134,8 @@ async def test_a_key_keeps_others_out() -> None:
 OWN_WORDS = frozenset(
     re.findall(
         r"\w+",
-        "address body email for from give have how mention message messages not name nothing subject the where you",
+        "address body email for from give have how letter letters mention message messages not name nothing subject"
+        " the where you",
     )
 )
 
@@ -143,7 +163,8 @@ def test_no_word_of_the_shop_is_in_its_source() -> None:
     domain = domain_words()
     assert {"customers", "delivered", "late", "kettle", "promise", "offer"} <= domain
     for path in (play.DEMO / "standin").glob("*.py"):
-        source = re.sub(r"_+", " ", path.read_text(encoding="utf-8").lower())
+        source = path.read_text(encoding="utf-8").lower()
+        source = re.sub(r"_+", " ", re.sub(r"\b(?:order by|current_date)\b", "", source))
         assert domain.intersection(re.findall(r"[a-z]+", source)) == set(), path.name
 
 

@@ -21,7 +21,7 @@ def die_with_parent() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="standin", description="A stand-in model server on loopback.")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 lets the system choose")
-    parser.add_argument("--key", default=None, help="the only bearer token that is let in; default: any")
+    parser.add_argument("--key", default=None, help="the only key that is let in; default: any")
     arguments = parser.parse_args()
     die_with_parent()
     with wire.Server(arguments.port, key=arguments.key) as server:

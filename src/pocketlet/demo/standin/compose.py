@@ -33,7 +33,7 @@ class Writer:
             for rule in rules
             if rule.lesson and not rule.forbids and not any(matches(rule, s) for s in (*lines, *phrases))
         ]
-        return _insert(_present(kept), [*_present(added), *extra])
+        return _insert(_present(kept), [*_present(added), *dict.fromkeys(extra)])
 
     def _filled(self, sentence: recipe.Sentence, rule: language.Rule | None) -> str | None:
         return recipe.fill(sentence.text, {**self.values, **(slots(rule, sentence) if rule else {})})
@@ -41,7 +41,7 @@ class Writer:
 
 def winner(rules: Sequence[language.Rule], sentence: recipe.Sentence) -> language.Rule | None:
     """The rule that decides about a sentence: the most specific one; among equals the last."""
-    return max((r for r in rules if matches(r, sentence)), key=language.Rule.weight, default=None)
+    return max((r for r in reversed(rules) if matches(r, sentence)), key=language.Rule.weight, default=None)
 
 
 def matches(rule: language.Rule, sentence: recipe.Sentence) -> bool:

@@ -16,11 +16,11 @@ EMPTY_WORDS = frozenset(
         r"\w+",
         """a an the any some to of our your my their his her its this that these those it is are be been was
         were will would for on in at with by you we they them he she i me us please ever again anymore
-        also then so as if when or""",
+        also then so as if when or and""",
     )
 )
 CLAUSE_END = re.compile(
-    r";|\n|[.!](?=\s|$)"
+    r";|\n|[.!?](?=\s|$)"
     r"|,?\s+(?:and|but)\s+(?=(?:never|always|do not|don['’]?t|avoid|stop|if|when|no longer)\b)",
     re.I,
 )
@@ -116,7 +116,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One thing that is forbidden or required. `rank`: among equally specific rules the higher one wins."""
+    """One thing that is forbidden or required.
+
+    `hearsay`: it is no lesson yet, only a remark on another run. `rank`: among equally specific rules the higher wins.
+    """
 
     clause: str
     act: str
@@ -124,14 +127,15 @@ class Rule:
     condition: Condition | None = None
     lesson: str = ""
     rank: tuple[int, int] = (0, 0)
+    hearsay: bool = False
 
     def applies(self, situation: Situation) -> bool:
         """Whether there is no condition, or it holds."""
         return self.condition is None or self.condition.holds(situation)
 
-    def weight(self) -> tuple[int, tuple[int, int]]:
-        """What decides between rules about the same thing: the longer condition, then the rank."""
-        return (len(self.condition.text.split()) if self.condition else 0, self.rank)
+    def weight(self) -> tuple[bool, int, tuple[int, int]]:
+        """What decides between rules about the same thing: hearsay loses, then the longer condition, then the rank."""
+        return (not self.hearsay, len(self.condition.text.split()) if self.condition else 0, self.rank)
 
     def same_as(self, other: "Rule") -> bool:
         """Whether both say the same, apart from case, articles and endings."""
@@ -147,7 +151,7 @@ def rules(text: str, *, lesson: str = "", strict: bool = False) -> list[Rule]:
     """The rules in prose, one for each clause. `strict` takes only those that say never, always, must …"""
     found: list[Rule] = []
     for position, clause in enumerate(CLAUSE_END.split(text)):
-        rank = (int(lesson) if lesson.isdecimal() else 0, position)
+        rank = (int(lesson) if lesson.isdecimal() else bool(lesson), position)
         rule = _rule(OPENER.sub("", clause.strip())[:MAX_CLAUSE], strict=strict)
         if rule:
             found.append(Rule(rule.clause, rule.act, rule.forbids, rule.condition, lesson, rank))
@@ -181,8 +185,19 @@ def stem(word: str) -> str:
     return word.removesuffix("e") if len(word) > 3 else word
 
 
+def conditional(clause: str) -> re.Match[str] | None:
+    """A clause with a condition as its parts `when`, `test` and `act`."""
+    return CONDITION_FIRST.match(clause) or CONDITION_LAST.match(clause) or CONDITION_COLON.match(clause)
+
+
+def reworded(clause: str, act: str) -> str:
+    """The clause with its condition, if it has one, and another thing to do."""
+    parts = conditional(clause)
+    return clause[: parts.start("act")] + act + clause[parts.end("act") :] if parts else act
+
+
 def _rule(clause: str, *, strict: bool) -> Rule | None:
-    parts = CONDITION_FIRST.match(clause) or CONDITION_LAST.match(clause) or CONDITION_COLON.match(clause)
+    parts = conditional(clause)
     act, condition = clause, None
     if parts:
         act = OPENER.sub("", parts["act"])

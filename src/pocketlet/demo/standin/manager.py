@@ -1,9 +1,9 @@
 """The manager's hat: make one lesson of what the owner said, with expectations that can be checked."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from . import answer, compose, language, prompt, recipe
+from . import answer, compose, distortion, family, language, prompt, recipe, scope
 
 MAX_BODY = 400
 MAX_TOPIC = 60
@@ -20,50 +20,104 @@ class Lesson:
     when: dict[str, str]
 
 
-def act(request: prompt.Request) -> answer.Answer:
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What lies before the manager: the owner's words, the run's facts and numbers, and the skills' sentences."""
+
+    comment: str
+    when: dict[str, str]
+    labelled: list[recipe.Sentence]
+    situation: language.Situation
+    distorted: distortion.Distortion
+
+    @property
+    def wanted(self) -> list[language.Rule]:
+        """The rules in the owner's words."""
+        return language.rules(self.comment)
+
+
+def act(request: prompt.Request, traits: family.Traits, dice: family.Dice) -> answer.Answer:
     """The next call of a curation run."""
     feedback = prompt.report(request.user)
-    comment = " ".join(feedback.fields.get("comment", "").split())
     if request.result("finish") is not None:
         return answer.Say("Done.")
     if feedback.fields.get("verdict") == "right":
         return _finish("no_change", "The run was right; nothing to learn.")
-    if not comment:
+    distorted = distortion.throw(traits, dice)
+    if any(call.name == "draft_lesson" and answer.refused(call.result) for call in request.calls):
+        distorted = distortion.NONE  # who was told what is wrong with a lesson writes it as it was said
+    desk = _desk(request, feedback, distorted)
+    if not desk.comment:
         return _finish("asked", "What should have been different?")
-    return next(call for call in _plan(request, feedback, comment) if not _made(request, call))
+    return next(call for call in _plan(request, desk) if not _made(request, call))
 
 
-def _plan(request: prompt.Request, feedback: prompt.Report, comment: str) -> list[answer.Use]:
+def topic(comment: str) -> str:
+    """The first words of what was said."""
+    return " ".join(comment.replace(":", "").split()[:TOPIC_WORDS])[:MAX_TOPIC].rstrip(" .,;")
+
+
+def _desk(request: prompt.Request, feedback: prompt.Report, distorted: distortion.Distortion) -> Desk:
+    comment = " ".join(feedback.fields.get("comment", "").split())
+    known = scope.declared(request.section("Facts"))
+    narrowest = {name: value for name, value in feedback.facts.items() if value in known.get(name, ())}
+    refused = bool(feedback.fields.get("refused"))
+    return Desk(
+        comment,
+        narrowest if refused else scope.named(narrowest, comment) or narrowest,
+        list(recipe.sentences(request.section("Skills"))),
+        _situation(request, feedback),
+        # Who was told that a draft is too wide does not draft it as wide again.
+        replace(distorted, over=False) if refused else distorted,
+    )
+
+
+def _plan(request: prompt.Request, desk: Desk) -> list[answer.Use]:
     """Everything to call, in this sequence; what was called already is passed over."""
-    when = _when(request, feedback)
-    labelled = list(recipe.sentences(request.section("Skills")))
-    wanted = language.rules(comment)
-    current = [lesson for lesson in _lessons(request) if lesson.when == when]
-    drafted = request.result("draft_lesson")
-    if drafted is None and any(_says(lesson, wanted) for lesson in current):
+    current = [lesson for lesson in _lessons(request) if lesson.when == desk.when]
+    if request.result("draft_lesson") is None and any(_says(lesson, desk.wanted) for lesson in current):
         return [_finish("no_change", "A lesson says so already.")]
-    beaten = [lesson for lesson in current if _beats(wanted, lesson, labelled)]
-    kept = [old for lesson in beaten for old in lesson.rules if not any(_against(new, old, labelled) for new in wanted)]
-    body = _body(comment, [rule.clause for rule in kept])
-    lesson: dict[str, object] = {
-        "topic": " ".join(comment.replace(":", "").split()[:TOPIC_WORDS])[:MAX_TOPIC].rstrip(" .,;"),
-        "body": body,
-        "when": when,
-        "expect": _expectations(language.rules(body), labelled, _situation(request, feedback)),
-    }
+    beaten = [lesson for lesson in current if _beats(desk.wanted, lesson, desk.labelled)]
+    drafts = _drafts(desk, beaten)
     retirements = [
-        answer.Use("retire_lesson", {"lesson": old.name, "reason": f"Contradicted by: {comment}"[:MAX_BODY]})
+        answer.Use("retire_lesson", {"lesson": old.name, "reason": f"Contradicted by: {desk.comment}"[:MAX_BODY]})
         for old in beaten
     ]
-    refused = (drafted or "").startswith(("error:", "refused:", "blocked:"))
-    end = _finish("asked", f"The lesson was not taken: {drafted}") if refused else _finish("drafted", body)
-    return [*retirements, answer.Use("draft_lesson", lesson), end]
+    results = [request.result("draft_lesson", **draft) for draft in drafts]
+    refusal = next(filter(answer.refused, results), None)
+    end = _finish("asked", f"The lesson was not taken: {refusal}") if refusal else None
+    return [
+        *retirements,
+        *(answer.Use("draft_lesson", draft) for draft in drafts),
+        end or _finish("drafted", str(drafts[0]["body"])),
+    ]
+
+
+def _drafts(desk: Desk, beaten: list[Lesson]) -> list[dict[str, object]]:
+    """The lesson, with what stands of those that it takes the place of; as it is distorted, even twice."""
+    kept = [
+        old.clause
+        for lesson in beaten
+        for old in lesson.rules
+        if not any(_against(new, old, desk.labelled) for new in desk.wanted)
+    ]
+    distorted, when = desk.distorted, desk.when
+    body = _body(distortion.mistaken(desk.comment, desk.labelled) if distorted.wrong else desk.comment, kept)
+    if distorted.over:
+        body, when = distortion.overgeneral(body, when)
+    expect = _expectations(language.rules(body), desk.labelled, desk.situation)
+    longer = distortion.repeated(body)
+    body = longer if distorted.repeats and len(longer) <= MAX_BODY else body
+    lesson: dict[str, object] = {"topic": topic(desk.comment), "body": body, "when": when, "expect": expect}
+    again = {**lesson, "topic": f"Once more {lesson['topic']}"[:MAX_TOPIC]}
+    return [lesson, again] if distorted.twice else [lesson]
 
 
 def _made(request: prompt.Request, call: answer.Use) -> bool:
-    if call.tool == "retire_lesson":
-        return request.result(call.tool, lesson=call.arguments["lesson"]) is not None
-    return request.result(call.tool) is not None
+    wanted: dict[str, object] = {"retire_lesson": {"lesson": call.arguments.get("lesson")}}.get(call.tool, {})
+    if call.tool == "draft_lesson":
+        wanted = call.arguments
+    return request.result(call.tool, **wanted) is not None
 
 
 def _finish(outcome: str, summary: str) -> answer.Use:
@@ -73,13 +127,8 @@ def _finish(outcome: str, summary: str) -> answer.Use:
 def _situation(request: prompt.Request, feedback: prompt.Report) -> language.Situation:
     shown = " ".join(re.findall(r"numbers:(.*)", request.user))
     numbers = {name: float(value) for name, value in re.findall(r"(\w+)=(-?\d+(?:\.\d+)?)\b", shown)}
-    return language.Situation(numbers, language.words(" ".join(feedback.facts.values()).replace("_", " ")))
-
-
-def _when(request: prompt.Request, feedback: prompt.Report) -> dict[str, str]:
-    declared = dict(re.findall(r"^- (\w+):[ \t]*(.*)$", request.section("Facts"), re.MULTILINE))
-    known = {name: {value.strip() for value in values.split(",")} for name, values in declared.items()}
-    return {name: value for name, value in feedback.facts.items() if value in known.get(name, ())}
+    facts = " ".join(f"{name} {value}" for name, value in feedback.facts.items())
+    return language.Situation(numbers, language.words(facts.replace("_", " ")))
 
 
 def _lessons(request: prompt.Request) -> list[Lesson]:
@@ -109,11 +158,16 @@ def _against(new: language.Rule, old: language.Rule, labelled: list[recipe.Sente
 
 
 def _body(comment: str, kept: list[str]) -> str:
-    body = comment[:MAX_BODY]
+    body = comment if len(comment) <= MAX_BODY else _whole_sentences(comment[:MAX_BODY])
     for clause in kept:
         longer = f"{body.rstrip('. ')}; {clause}"
         body = longer if len(longer) <= MAX_BODY else body
     return body
+
+
+def _whole_sentences(cut: str) -> str:
+    """What ends in the middle of a sentence, without the beginning of that sentence."""
+    return (re.match(r".*[.!?;](?=\s)", cut, re.DOTALL) or [cut])[0]
 
 
 def _expectations(

@@ -1,18 +1,14 @@
 """What a request says: its tools, the sections of its prompt, the task, and the calls made so far."""
 
-import hashlib
-import json
 import re
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-HEADINGS = ("Job", "Instructions", "Lessons", "Skills", "Tables", "Facts")
+from . import document
+
+HEADINGS = ("Job", "Agent", "Instructions", "Lessons", "Skills", "Tables", "Facts")
 SECTION = re.compile(rf"^# ({'|'.join(HEADINGS)})[ \t]*$", re.MULTILINE)
 OUTSIDE = re.compile(r"<outside[^>\n]*>\n?(.*)</outside", re.DOTALL)
-
-
-class BadRequest(Exception):
-    """The request's body is not a chat completion request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +22,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A chat completion request. `turn` counts the assistant's messages, `words` the words of all."""
+    """A request on either wire. `turn` counts the assistant's messages, `words` the words of all.
+
+    `digest` is of everything but the seed.
+    """
 
     model: str
     seed: str
@@ -53,6 +52,24 @@ class Request:
                 return call.result
         return None
 
+    def within(self, window: int) -> "Request":
+        """The same with a system prompt of which only the first and the last `window` / 2 words are seen.
+
+        Headings stay, and a line that is lost in part is lost as a whole. A `window` of 0 has no limit.
+        """
+        words = [word.span() for word in re.finditer(r"\S+", self.system)]
+        if not window or len(words) <= window:
+            return self
+        half = window // 2
+        begin, end = words[half][0], words[-half - 1][1]
+        kept: list[str] = []
+        start = 0
+        for line in self.system.split("\n"):
+            if SECTION.match(line) or start + len(line) <= begin or start >= end:
+                kept.append(line)
+            start += len(line) + 1
+        return replace(self, system="\n".join(kept))
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -65,29 +82,29 @@ class Report:
     text: str
 
 
-def read(body: bytes) -> Request:
-    """The request in these bytes. Raises BadRequest."""
-    try:
-        document = cast("object", json.loads(body))
-    except (ValueError, RecursionError) as error:
-        raise BadRequest("The body is not JSON.") from error
-    request = _object(document)
-    model, messages = request.get("model"), _objects(request.get("messages"))
-    if not isinstance(model, str) or not messages:
-        raise BadRequest("`model` and a list `messages` are required.")
-    texts = [(str(message.get("role")), _text(message.get("content"))) for message in messages]
+def assemble(
+    body: dict[str, object],
+    seed: object,
+    tools: Iterable[object],
+    texts: Sequence[tuple[str, str]],
+    calls: Sequence[Call],
+) -> Request:
+    """The request in a wire's document, of the messages' roles and texts. Raises document.BadRequest."""
+    model = body.get("model")
+    if not isinstance(model, str) or not texts:
+        raise document.BadRequest("`model` and a list `messages` are required.")
     return Request(
         model=model,
-        seed=str(request.get("seed") or 0),
-        stream=request.get("stream") is True,
-        include_usage=_object(request.get("stream_options")).get("include_usage") is True,
-        tools=frozenset(str(_object(tool.get("function")).get("name")) for tool in _objects(request.get("tools"))),
+        seed=str(seed or 0),
+        stream=body.get("stream") is True,
+        include_usage=document.mapping(body.get("stream_options")).get("include_usage") is True,
+        tools=frozenset(map(str, tools)),
         system="\n\n".join(text for role, text in texts if role in {"system", "developer"}),
         user=next((text for role, text in texts if role == "user"), ""),
-        calls=_calls(messages),
+        calls=tuple(calls),
         turn=sum(role == "assistant" for role, _ in texts),
         words=sum(len(text.split()) for _, text in texts),
-        digest=hashlib.sha256(body).hexdigest(),
+        digest=document.digest(body),
     )
 
 
@@ -110,39 +127,3 @@ def report(text: str) -> Report:
             fields[key] += f"\n{line.strip()}"
     facts = dict(re.findall(r"([\w.]+)=([^,\s]+)", fields.get("facts", "")))
     return Report(fields, facts, body.strip())
-
-
-def _calls(messages: list[dict[str, object]]) -> tuple[Call, ...]:
-    results = {str(m.get("tool_call_id")): _text(m.get("content")) for m in messages if m.get("role") == "tool"}
-    calls: list[Call] = []
-    for message in messages:
-        for call in _objects(message.get("tool_calls")):
-            function = _object(call.get("function"))
-            arguments = _arguments(function.get("arguments"))
-            if arguments is not None:
-                calls.append(Call(str(function.get("name")), arguments, results.get(str(call.get("id")))))
-    return tuple(calls)
-
-
-def _arguments(value: object) -> dict[str, object] | None:
-    """The arguments of a call, or None of one that was malformed: it counts as not made."""
-    try:
-        parsed = cast("object", json.loads(value)) if isinstance(value, str) else value
-    except (ValueError, RecursionError):
-        return None
-    return _object(parsed)
-
-
-def _object(value: object) -> dict[str, object]:
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
-
-
-def _objects(value: object) -> list[dict[str, object]]:
-    items = cast("list[object]", value) if isinstance(value, list) else []
-    return [cast("dict[str, object]", item) for item in items if isinstance(item, dict)]
-
-
-def _text(content: object) -> str:
-    if isinstance(content, str):
-        return content
-    return "\n".join(str(part.get("text", "")) for part in _objects(content))

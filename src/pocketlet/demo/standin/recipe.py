@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from . import answer
+
 FENCE = re.compile(r"^[ \t]*```([a-z]*)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL)
 LABELLED = re.compile(r"^\s*(?:[-*]\s+)?`?\[([^\]\n]+)\][ \t]+([^`\n]+)`?\s*$", re.MULTILINE)
 SLOT = re.compile(r"\{(\w+)\}")
@@ -82,7 +84,7 @@ def sentences(text: str) -> Iterable[Sentence]:
 
 def table(result: str) -> Table:
     """The rows of a query's result: a header, rows parted by tabs, and a count in brackets at the end."""
-    if result.startswith(("error:", "refused:", "blocked:")):
+    if answer.refused(result):
         return ()
     lines = [line.split("\t") for line in re.sub(r"\n\(.*\)\s*$", "", result).split("\n") if line]
     return [dict(zip(lines[0], line, strict=False)) for line in lines[1:]]

@@ -1,18 +1,28 @@
-"""OpenAI's chat completions over HTTP/1.1 on loopback, with keep-alive and a thread for each connection."""
+"""HTTP/1.1 on loopback, with keep-alive and a thread for each connection, for the wires of two providers."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import cast
+from typing import Protocol, cast
 
-from . import answer, family, hats, prompt
+from . import answer, completions_wire, document, family, hats, messages_wire, prompt
 
 MAX_BODY = 32 * 1024 * 1024
 IDLE_SECONDS = 120
 
 
+class Wire(Protocol):
+    """How a provider's requests are read and answered."""
+
+    def read(self, body: bytes) -> prompt.Request: ...
+    def whole(self, request: prompt.Request, given: answer.Answer) -> dict[str, object]: ...
+    def stream(self, request: prompt.Request, given: answer.Answer) -> Iterator[str]: ...
+    def failure(self, status: int, message: str, code: str | None) -> dict[str, object]: ...
+    def models(self) -> dict[str, object]: ...
+
+
 class Server(ThreadingHTTPServer):
-    """The stand-in on 127.0.0.1; with a `key`, only this bearer token is let in."""
+    """The stand-in on 127.0.0.1; with a `key`, only who brings it is let in."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -32,17 +42,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self._known("/v1/models"):
-            model = {"id": family.NAME, "object": "model", "created": 0, "owned_by": family.NAME}
-            self._reply(200, {"object": "list", "data": [model]})
+            self._reply(200, self._wire.models())
 
     def do_POST(self) -> None:
         body = self._body()
-        if body is None or not self._known("/v1/chat/completions"):
+        if body is None or not self._known(completions_wire.PATH, messages_wire.PATH):
             return
         try:
-            request = prompt.read(body)
+            request = self._wire.read(body)
             given = hats.answer(request)
-        except prompt.BadRequest as error:
+        except document.BadRequest as error:
             self._fail(400, str(error))
         except family.UnknownModel as error:
             self._fail(404, f"The model `{error}` does not exist.", code="model_not_found")
@@ -56,6 +65,15 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's name
         """Keep quiet: the journal of what was asked belongs to the client."""
 
+    @property
+    def _wire(self) -> Wire:
+        """The wire that the path or, on a path that both have, the headers speak of."""
+        theirs = "anthropic-version" in getattr(self, "headers", {})
+        return messages_wire if theirs or self._path() == messages_wire.PATH else completions_wire
+
+    def _path(self) -> str:
+        return getattr(self, "path", "").partition("?")[0].rstrip("/")
+
     def _body(self) -> bytes | None:
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or len(length) > len(str(MAX_BODY)) or int(length) > MAX_BODY:
@@ -63,37 +81,37 @@ class Handler(BaseHTTPRequestHandler):
             return None
         return self.rfile.read(int(length))
 
-    def _known(self, path: str) -> bool:
+    def _known(self, *paths: str) -> bool:
         key = cast("Server", self.server).key
-        if key is not None and self.headers.get("Authorization") != f"Bearer {key}":
+        brought = (self.headers.get("Authorization"), f"Bearer {self.headers.get('x-api-key')}")
+        if key is not None and f"Bearer {key}" not in brought:
             self._fail(401, "Incorrect API key provided.", code="invalid_api_key")
             return False
-        if self.path.partition("?")[0].rstrip("/") != path:
+        if self._path() not in paths:
             self._fail(404, f"Unknown request URL: {self.command} {self.path}.", code="unknown_url")
             return False
         return True
 
     def _send(self, request: prompt.Request, given: answer.Answer) -> None:
         if not request.stream:
-            self._reply(200, answer.completion(request, given))
+            self._reply(200, self._wire.whole(request, given))
             return
-        events = [json.dumps(chunk) for chunk in answer.chunks(request, given)]
+        events = list(self._wire.stream(request, given))
         self._head(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
-        for event in (*events, "[DONE]"):
-            line = f"data: {event}\n\n".encode()
+        for event in events:
+            line = event.encode()
             self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
             self.wfile.flush()
         self.wfile.write(b"0\r\n\r\n")
 
     def _fail(self, status: int, message: str, *, code: str | None = None) -> None:
-        error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
-        self._reply(status, {"error": error})
+        self._reply(status, self._wire.failure(status, message, code))
 
-    def _reply(self, status: int, document: Mapping[str, object]) -> None:
-        body = json.dumps(document).encode()
-        self._head(status, {"Content-Type": "application/json", "Content-Length": str(len(body))})
+    def _reply(self, status: int, body: Mapping[str, object]) -> None:
+        data = json.dumps(body).encode()
+        self._head(status, {"Content-Type": "application/json", "Content-Length": str(len(data))})
         if self.command != "HEAD":
-            self.wfile.write(body)
+            self.wfile.write(data)
 
     def _head(self, status: int, headers: Mapping[str, str]) -> None:
         self.send_response_only(status)

@@ -3,7 +3,7 @@
 import re
 from email import utils
 
-from . import answer, compose, family, language, prompt, recipe, temptation
+from . import answer, compose, family, language, precedent, prompt, recipe, temptation
 
 MAX_TEXT = 2000
 MAX_SUBJECT = 80
@@ -33,6 +33,9 @@ def _by_skill(request: prompt.Request, task: prompt.Report, traits: family.Trait
     text = request.result("skill", name=name)
     if text is None:
         return answer.Use("skill", {"name": name})
+    own = _own_query(request, task, traits)
+    if own is not None and request.result("sql", query=own) is None:
+        return answer.Use("sql", {"query": own})
     steps = recipe.read(text)
     values = _values(task)
     tables: dict[str, recipe.Table] = {}
@@ -40,15 +43,25 @@ def _by_skill(request: prompt.Request, task: prompt.Report, traits: family.Trait
     if query:
         return query
     reply = next((step for step in steps.replies if step.wanted(tables)), None)
-    if reply is None or dice.falls_for_all_turns(traits.flip, "flip"):
+    if reply is None or dice.falls_for_all_turns(traits.other_outcome, "flip"):
         return _finish("needs_person", f"“{_subject(task)}” is left to a person. {_found(tables)}")
     writer = compose.Writer(
-        _rules(request),
+        [*_rules(request.within(int(traits.window))), *_heard(request, own)],
         _situation(task, values),
         values,
         obeys=lambda index: dice.falls(traits.obey, "obey", index),
     )
     return _send(request, task, writer.write(reply.text, steps.phrases))
+
+
+def _own_query(request: prompt.Request, task: prompt.Report, traits: family.Traits) -> str | None:
+    wants = traits.sql > 1 and "sql" in request.tools
+    return precedent.query(request.section("Tables"), task.facts) if wants else None
+
+
+def _heard(request: prompt.Request, query: str | None) -> list[language.Rule]:
+    result = request.result("sql", query=query) if query else None
+    return precedent.rules(result) if result else []
 
 
 def _look_up(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_ai.messages import (
     InstructionPart,
@@ -21,10 +21,13 @@ from pydantic_ai.tools import ToolDefinition
 
 from pocketlet.platform.gateways import endpoints, models
 
+if TYPE_CHECKING:
+    from pydantic_ai.models.anthropic import AnthropicModelSettings
+
 #: What a stored answer keeps. The rest is volatile (times, ids of runs) or kept elsewhere (usage).
 KEPT = ("kind", "parts", "model_name", "provider_name", "canonical_system", "finish_reason")
 
-#: Anthropic's wire has no seed, and Pydantic AI warns about settings that it must drop.
+#: Anthropic's wire has none, and Pydantic AI warns about settings that it must drop.
 TAKES_SEED = frozenset({"openai", "ollama", "google"})
 
 
@@ -65,6 +68,9 @@ def settings(request: models.Request, endpoint: endpoints.Endpoint, timeout: flo
     chosen = ModelSettings(max_tokens=request.max_tokens, timeout=timeout, request_timeout=timeout)
     if endpoint.provider in TAKES_SEED:
         chosen["seed"] = request.seed
+    elif endpoint.provider == "anthropic" and request.seed:
+        # It draws no sample by this, but whoever stands in for it can tell attempts apart.
+        cast("AnthropicModelSettings", chosen)["anthropic_metadata"] = {"user_id": str(request.seed)}
     return chosen
 
 

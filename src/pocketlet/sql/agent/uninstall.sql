@@ -1,3 +1,4 @@
--- Nothing of the app stays: objects, rights, default rights, schema.
+-- Nothing of the app stays: objects, rights, default rights, schemas.
+DROP SCHEMA IF EXISTS {past} CASCADE;
 DROP SCHEMA IF EXISTS {schema} CASCADE;
-DROP OWNED BY {app}, {reader}, {manager} CASCADE;
+DROP OWNED BY {app}, {reader}, {manager}, {trial} CASCADE;

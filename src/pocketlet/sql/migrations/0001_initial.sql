@@ -45,9 +45,11 @@ CREATE TABLE pocketlet.lesson (
   feedback_id bigint,
   run_id bigint,
   since timestamptz NOT NULL,
+  expect jsonb NOT NULL DEFAULT '[]',
   UNIQUE (agent_id, name)
 );
 COMMENT ON TABLE pocketlet.lesson IS 'A scoped rule; which lessons count is said by revision.lessons. Never updated.';
+COMMENT ON COLUMN pocketlet.lesson.expect IS 'What work that follows the lesson shows, as assertions.';
 
 CREATE TABLE pocketlet.revision (
   agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
@@ -74,13 +76,24 @@ CREATE TABLE pocketlet.decision (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
   revision int NOT NULL,
-  verdict text NOT NULL CHECK (verdict IN ('import', 'adopt', 'discard', 'rollback')),
+  verdict text NOT NULL CHECK (verdict IN ('import', 'adopt', 'ask', 'narrow', 'discard', 'rollback', 'revert')),
   author text NOT NULL,
   because text NOT NULL DEFAULT '',
   evidence jsonb NOT NULL DEFAULT '{}',
   at timestamptz NOT NULL DEFAULT pocketlet.now()
 );
 CREATE INDEX ON pocketlet.decision (agent_id, revision);
+COMMENT ON COLUMN pocketlet.decision.author IS 'owner, or gate: what was decided on the evidence, without a person.';
+
+CREATE VIEW pocketlet.revision_state AS
+  SELECT r.agent_id, r.n, CASE WHEN a.current = r.n THEN 'current' ELSE coalesce(
+           (SELECT CASE d.verdict WHEN 'discard' THEN 'discarded' WHEN 'ask' THEN 'asked' WHEN 'narrow' THEN 'narrowed'
+                                  ELSE 'adopted' END
+              FROM pocketlet.decision d WHERE d.agent_id = r.agent_id AND d.revision = r.n ORDER BY d.id DESC LIMIT 1),
+           'draft') END AS state
+    FROM pocketlet.revision r JOIN pocketlet.agent a ON a.id = r.agent_id;
+COMMENT ON VIEW pocketlet.revision_state IS
+  'draft: the gate is at work on it; asked: it waits for the owner; narrowed: the next draft stands in its place.';
 
 CREATE TABLE pocketlet.secret (
   name text PRIMARY KEY,
@@ -92,6 +105,7 @@ COMMENT ON TABLE pocketlet.secret IS 'Sealed with a key that is never in the dat
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.setting, pocketlet.agent, pocketlet.secret TO pd_api;
 GRANT SELECT, INSERT ON pocketlet.lesson, pocketlet.revision, pocketlet.decision TO pd_api;
+GRANT SELECT ON pocketlet.revision_state TO pd_api;
 -- Runs and their journal.
 CREATE TABLE pocketlet.worker (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -109,7 +123,7 @@ COMMENT ON TABLE pocketlet.worker IS 'Processes that work on runs; one without a
 CREATE TABLE pocketlet.run (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
-  kind text NOT NULL CHECK (kind IN ('run', 'manager', 'trial')),
+  kind text NOT NULL CHECK (kind IN ('run', 'manager', 'trial', 'chat')),
   revision int NOT NULL,
   state text NOT NULL DEFAULT 'queued'
     CHECK (state IN ('queued', 'running', 'waiting', 'done', 'failed', 'stopped')),
@@ -126,6 +140,7 @@ CREATE TABLE pocketlet.run (
   lessons bigint[] NOT NULL DEFAULT '{}',
   feedback_id bigint,
   case_id bigint,
+  curation bigint,
   fence int NOT NULL DEFAULT 0,
   worker_id bigint REFERENCES pocketlet.worker ON DELETE SET NULL,
   stop_requested boolean NOT NULL DEFAULT false,
@@ -139,6 +154,7 @@ CREATE TABLE pocketlet.run (
 );
 COMMENT ON COLUMN pocketlet.run.revision IS 'Pinned when the run is made; a run never changes revision.';
 COMMENT ON COLUMN pocketlet.run.fence IS 'Counts claims; a write with an older fence comes from a worker that lost the run.';
+COMMENT ON COLUMN pocketlet.run.curation IS 'The manager''s run whose learning budget this is booked on; 0: the day''s.';
 CREATE INDEX ON pocketlet.run (agent_id, id);
 CREATE INDEX ON pocketlet.run (state) WHERE state IN ('queued', 'running', 'waiting');
 
@@ -219,34 +235,54 @@ GRANT SELECT, INSERT, UPDATE ON pocketlet.effect, pocketlet.approval TO pd_api;
 CREATE TABLE pocketlet.feedback (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
-  run_id bigint NOT NULL REFERENCES pocketlet.run ON DELETE CASCADE,
+  run_id bigint REFERENCES pocketlet.run ON DELETE CASCADE,
   verdict text NOT NULL CHECK (verdict IN ('right', 'change', 'wrong')),
   comment text NOT NULL DEFAULT '',
   edited text,
+  about jsonb NOT NULL DEFAULT '{}',
+  source text NOT NULL DEFAULT 'owner' CHECK (source IN ('owner', 'reply', 'sent', 'backtest')),
   authority text NOT NULL DEFAULT 'owner' CHECK (authority IN ('owner', 'member', 'outcome')),
   curation_run bigint REFERENCES pocketlet.run ON DELETE SET NULL,
   outcome text,
   at timestamptz NOT NULL DEFAULT pocketlet.now()
 );
-COMMENT ON COLUMN pocketlet.feedback.outcome IS 'What became of it: drafted rN, no change because …, adopted, discarded.';
+CREATE INDEX ON pocketlet.feedback (agent_id, id) WHERE outcome IS NULL;
+CREATE INDEX ON pocketlet.feedback (run_id);
+COMMENT ON COLUMN pocketlet.feedback.about IS 'What exactly it is about, if not the whole run: {"step": 4}, {"table": "memories", "row": 12}.';
+COMMENT ON COLUMN pocketlet.feedback.source IS 'How it came: said, a reply to a notice, what was really sent, a past mail''s real answer.';
+COMMENT ON COLUMN pocketlet.feedback.outcome IS
+  'What became of it, never left empty for good: adopted in rN, asked, discarded because, no change because, memory corrected.';
 
 CREATE TABLE pocketlet.cases (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
   run_id bigint NOT NULL UNIQUE REFERENCES pocketlet.run ON DELETE CASCADE,
   state text NOT NULL DEFAULT 'candidate' CHECK (state IN ('candidate', 'stable', 'quarantined', 'retired')),
+  accepted boolean NOT NULL DEFAULT false,
+  passes int NOT NULL DEFAULT 0,
+  pinned boolean NOT NULL DEFAULT false,
+  scope text NOT NULL DEFAULT '',
+  model text,
+  reason text,
+  retired_by bigint REFERENCES pocketlet.feedback ON DELETE SET NULL,
   created_at timestamptz NOT NULL DEFAULT pocketlet.now()
 );
+CREATE INDEX ON pocketlet.cases (agent_id, scope);
 COMMENT ON TABLE pocketlet.cases IS 'A past run that later revisions are tried on (CASE is a word of SQL, hence the plural).';
+COMMENT ON COLUMN pocketlet.cases.accepted IS 'The owner said of the run that it was right: its own work vouches for the case.';
+COMMENT ON COLUMN pocketlet.cases.passes IS 'Passes in a row on what is in force; the third makes the case stable, so that it can gate.';
+COMMENT ON COLUMN pocketlet.cases.model IS 'The model that the passes were made with; for another one they count no more.';
+COMMENT ON COLUMN pocketlet.cases.retired_by IS 'The feedback that contradicts the case.';
 
 CREATE TABLE pocketlet.assertion (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   case_id bigint NOT NULL REFERENCES pocketlet.cases ON DELETE CASCADE,
   feedback_id bigint REFERENCES pocketlet.feedback ON DELETE CASCADE,
-  kind text NOT NULL CHECK (kind IN ('effect', 'contains', 'absent')),
+  kind text NOT NULL CHECK (kind IN ('effect', 'tool', 'forbidden', 'contains', 'absent', 'max_words', 'regex')),
   expected jsonb NOT NULL,
   revision int
 );
+CREATE INDEX ON pocketlet.assertion (case_id);
 COMMENT ON TABLE pocketlet.assertion IS 'What a trial of a case must show; compiled from feedback, judged without a model.';
 COMMENT ON COLUMN pocketlet.assertion.revision IS 'The draft it came with: counts for that draft and for what descends from it.';
 
@@ -254,15 +290,73 @@ CREATE TABLE pocketlet.trial (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
   revision int NOT NULL,
+  draft int NOT NULL,
   case_id bigint NOT NULL REFERENCES pocketlet.cases ON DELETE CASCADE,
+  purpose text NOT NULL CHECK (purpose IN ('trigger', 'before', 'regression', 'admission', 'audit', 'compare')),
+  attempt int NOT NULL DEFAULT 1,
   run_id bigint REFERENCES pocketlet.run ON DELETE CASCADE,
-  verdict text NOT NULL DEFAULT 'pending' CHECK (verdict IN ('pending', 'fixed', 'same', 'worse', 'still-wrong', 'unchanged', 'unknown')),
+  verdict text NOT NULL DEFAULT 'pending' CHECK (verdict IN ('pending', 'pass', 'fail', 'unknown')),
   evidence jsonb NOT NULL DEFAULT '{}',
-  UNIQUE (agent_id, revision, case_id)
+  at timestamptz NOT NULL DEFAULT pocketlet.now()
 );
+CREATE INDEX ON pocketlet.trial (agent_id, draft);
+CREATE INDEX ON pocketlet.trial (run_id);
+CREATE INDEX ON pocketlet.trial (case_id);
+COMMENT ON COLUMN pocketlet.trial.purpose IS
+  'trigger: does the draft fix what it is for; before: does the revision in force still fail there; regression: does the draft '
+  'break a stable case; admission: towards the three passes; audit: cases that never gate; compare: another model.';
+COMMENT ON COLUMN pocketlet.trial.draft IS 'The draft for whose sake it is made; `revision` is what it is made with.';
+COMMENT ON COLUMN pocketlet.trial.verdict IS 'unknown: it could not be carried out, or did what was not recorded: neither pass nor fail.';
 
 GRANT SELECT, INSERT, UPDATE ON pocketlet.feedback, pocketlet.cases, pocketlet.trial TO pd_api;
 GRANT SELECT, INSERT ON pocketlet.assertion TO pd_api;
+
+CREATE TABLE pocketlet.candidate (
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  revision int NOT NULL,
+  case_id bigint REFERENCES pocketlet.cases ON DELETE CASCADE,
+  curation bigint REFERENCES pocketlet.run ON DELETE CASCADE,
+  feedback bigint[] NOT NULL DEFAULT '{}',
+  findings jsonb NOT NULL,
+  sample bigint[] NOT NULL,
+  pinned bigint[] NOT NULL,
+  retires bigint[] NOT NULL,
+  contested bigint[] NOT NULL,
+  touched int NOT NULL,
+  unchanged int NOT NULL,
+  narrowings int NOT NULL,
+  explicit boolean NOT NULL,
+  owner_decides boolean NOT NULL,
+  at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  PRIMARY KEY (agent_id, revision)
+);
+COMMENT ON TABLE pocketlet.candidate IS
+  'A draft before the gate: what was found wrong with it without trying, and on which cases it is tried. Written once.';
+COMMENT ON COLUMN pocketlet.candidate.case_id IS 'The case that the draft is to fix.';
+COMMENT ON COLUMN pocketlet.candidate.sample IS 'The affected stable cases that are tried: pinned ones, then the newest.';
+COMMENT ON COLUMN pocketlet.candidate.retires IS 'Cases that its feedback contradicts: retired if it is adopted.';
+COMMENT ON COLUMN pocketlet.candidate.contested IS
+  'Cases that rest on a lesson which the corrected run had followed, or which the draft retires: they do not hold it up, and
+  retire with its adoption if its own replay contradicts them.';
+COMMENT ON COLUMN pocketlet.candidate.touched IS 'Affected stable cases, whether they are tried or not.';
+
+GRANT SELECT, INSERT ON pocketlet.candidate TO pd_api;
+
+CREATE VIEW pocketlet.citing_run AS
+  SELECT r.id, r.agent_id, r.lessons, (
+           SELECT f.verdict FROM pocketlet.feedback f
+            WHERE f.run_id = r.id AND NOT f.about ? 'table' ORDER BY f.id DESC LIMIT 1) AS verdict
+    FROM pocketlet.run r WHERE r.kind = 'run' AND r.lessons <> '{}';
+COMMENT ON VIEW pocketlet.citing_run IS 'The agent''s own runs that were told lessons, with the last that a person said of each.';
+GRANT SELECT ON pocketlet.citing_run TO pd_api;
+-- Memory as of a version: what sql/agent/past.sql shows to a session. No agent's login may read or write this.
+CREATE TABLE pocketlet.past (
+  pid int PRIMARY KEY,
+  version bigint NOT NULL
+);
+COMMENT ON TABLE pocketlet.past IS 'The memory version that a trial''s session reads, by the process of that session.';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.past TO pd_api;
 -- One ledger for runs, curation and trials. Amounts are USD.
 CREATE TABLE pocketlet.ledger (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -270,7 +364,7 @@ CREATE TABLE pocketlet.ledger (
   agent text NOT NULL,
   run_id bigint REFERENCES pocketlet.run ON DELETE SET NULL,
   step_seq int NOT NULL,
-  kind text NOT NULL CHECK (kind IN ('run', 'manager', 'trial')),
+  kind text NOT NULL CHECK (kind IN ('run', 'manager', 'trial', 'chat')),
   model text NOT NULL,
   state text NOT NULL DEFAULT 'reserved' CHECK (state IN ('reserved', 'settled', 'released')),
   scopes text[] NOT NULL,
@@ -374,7 +468,8 @@ BEGIN
   IF granted < cardinality(names) THEN
     RAISE EXCEPTION SQLSTATE 'PK002' USING MESSAGE = 'The budget does not allow another model call.',
       DETAIL = (SELECT string_agg(
-                  CASE WHEN b.scope LIKE 'run:%' THEN 'This run' ELSE 'The agent''s day' END || ' has '
+                  CASE split_part(b.scope, ':', 1) WHEN 'run' THEN 'This run' WHEN 'learning' THEN 'Learning from this'
+                                                           ELSE 'The agent''s day' END || ' has '
                   || trim_scale(b.cap - b.spent - b.reserved) || ' of ' || trim_scale(b.cap) || ' USD left.', ' ' ORDER BY b.scope DESC)
                   FROM pocketlet.budget b WHERE b.scope = ANY (names) AND (b.cap = 0 OR b.spent + b.reserved + worst > b.cap));
   END IF;

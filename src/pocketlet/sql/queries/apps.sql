@@ -19,12 +19,14 @@ SELECT pg_catalog.has_parameter_privilege('temp_file_limit', 'SET') AS may;
 GRANT {app} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE;
 GRANT {reader} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE;
 GRANT {manager} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE;
+GRANT {trial} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE;
 
 -- give_back --
 -- And leaves them, before the transaction ends
 REVOKE {app} FROM CURRENT_USER GRANTED BY CURRENT_USER;
 REVOKE {reader} FROM CURRENT_USER GRANTED BY CURRENT_USER;
 REVOKE {manager} FROM CURRENT_USER GRANTED BY CURRENT_USER;
+REVOKE {trial} FROM CURRENT_USER GRANTED BY CURRENT_USER;
 
 -- as_platform --
 -- What follows is owned by the role that nobody logs in as
@@ -44,4 +46,4 @@ SELECT DISTINCT d.datname FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d
 
 -- connect --
 -- DROP OWNED takes rights on all databases away: gives the right to enter another one back
-GRANT CONNECT ON DATABASE {database} TO {app}, {reader}, {manager};
+GRANT CONNECT ON DATABASE {database} TO {app}, {reader}, {manager}, {trial};

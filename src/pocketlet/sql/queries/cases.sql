@@ -1,10 +1,53 @@
 -- keep --
--- One case a run
-INSERT INTO pocketlet.cases (agent_id, run_id) VALUES (%(agent)s, %(run)s) ON CONFLICT (run_id) DO NOTHING RETURNING id;
+-- One case a run; its scope is what its run was about
+INSERT INTO pocketlet.cases (agent_id, run_id, scope)
+SELECT %(agent)s, r.id, r.facts::text FROM pocketlet.run r WHERE r.id = %(run)s
+ON CONFLICT (run_id) DO NOTHING RETURNING id;
 
 -- of_run --
 -- The case that is there already
 SELECT id FROM pocketlet.cases WHERE run_id = %(run)s;
+
+-- accept --
+-- The live verdict is the first pass; it is made with the model of the run
+UPDATE pocketlet.cases c SET accepted = true, passes = greatest(c.passes, 1), model = coalesce(c.model, r.model)
+  FROM pocketlet.run r WHERE c.id = %(case)s AND r.id = c.run_id AND c.state <> 'retired';
+
+-- unaccept --
+-- What was right is right no more
+UPDATE pocketlet.cases SET accepted = false, passes = 0, state = CASE WHEN state = 'stable' THEN 'candidate' ELSE state END
+ WHERE id = %(case)s AND state <> 'retired';
+
+-- tried --
+-- One trial on what is in force; with another model the count begins anew
+UPDATE pocketlet.cases c
+   SET passes = n.passes, model = %(model)s,
+       state = CASE WHEN NOT %(passed)s AND c.state = 'stable' AND c.model IS NOT DISTINCT FROM %(model)s THEN c.state
+                    WHEN n.passes >= %(needed)s AND (c.state = 'stable' OR c.pinned OR (
+                           SELECT count(*) FROM pocketlet.cases o
+                            WHERE o.agent_id = c.agent_id AND o.scope = c.scope AND o.state = 'stable') < %(most)s) THEN 'stable'
+                    ELSE 'candidate' END
+  FROM (SELECT id, CASE WHEN NOT %(passed)s THEN 0
+                        WHEN model IS NOT NULL AND model <> %(model)s THEN 1 ELSE passes + 1 END AS passes
+          FROM pocketlet.cases WHERE id = %(case)s) n
+ WHERE c.id = n.id AND c.state <> 'retired';
+
+-- rebase --
+-- From stable back to candidate
+UPDATE pocketlet.cases SET state = 'candidate', passes = 0 WHERE id = %(case)s AND state = 'stable';
+
+-- retire --
+-- With the reason, once
+UPDATE pocketlet.cases SET state = 'retired', reason = %(reason)s, retired_by = %(feedback)s
+ WHERE id = %(case)s AND state <> 'retired';
+
+-- quarantine --
+-- For as long as it can't be tried
+UPDATE pocketlet.cases SET state = 'quarantined', reason = %(reason)s WHERE id = %(case)s AND state <> 'retired';
+
+-- pin --
+-- By the owner's word
+UPDATE pocketlet.cases SET pinned = %(pinned)s WHERE id = %(case)s AND agent_id = %(agent)s;
 
 -- add_assertion --
 -- Written once
@@ -23,22 +66,45 @@ SELECT s.kind, s.expected FROM pocketlet.assertion s
  WHERE s.case_id = %(case)s AND (s.revision IS NULL OR s.revision IN (SELECT n FROM line))
  ORDER BY s.id;
 
+-- vouches --
+-- Whether the run's own work vouches for the case
+SELECT accepted, run_id AS run FROM pocketlet.cases WHERE id = %(case)s;
+
+-- vocabulary --
+-- The texts that the agent's owner cared about so far, the newest first
+SELECT s.expected->>'text' AS text FROM pocketlet.assertion s JOIN pocketlet.cases o ON o.id = s.case_id
+ WHERE s.kind IN ('contains', 'absent') AND o.agent_id = (SELECT agent_id FROM pocketlet.cases WHERE id = %(case)s)
+ GROUP BY s.expected->>'text' ORDER BY max(s.id) DESC LIMIT %(most)s;
+
 -- meant --
 -- Whom the case's run wrote to, by what has become of its mails since
 SELECT e.destination AS to FROM pocketlet.effect e JOIN pocketlet.cases c ON c.run_id = e.run_id
  WHERE c.id = %(case)s AND e.kind = 'mail' AND e.state = ANY (%(states)s) GROUP BY e.destination ORDER BY min(e.step_seq);
 
 -- mails --
--- What the run wanted to send
+-- What the run drafted
 SELECT request FROM pocketlet.effect WHERE run_id = %(run)s AND kind = 'mail' AND state = ANY (%(states)s) ORDER BY step_seq;
 
 -- result --
 -- And what it said
 SELECT result FROM pocketlet.run WHERE id = %(run)s;
 
+-- calls --
+-- And what it called
+SELECT tool, request FROM pocketlet.step WHERE run_id = %(run)s AND kind = 'tool' AND error IS NULL ORDER BY seq;
+
 -- open --
--- Every case that still counts, with its run's input. All do so far: stable, quarantined and retired are set by nobody
-SELECT c.id AS case, c.run_id AS run, r.input, r.raw, r.facts, r.model,
+-- Every case that can still be tried, with its run's input
+SELECT c.id, c.run_id AS run, c.state, c.accepted, c.passes, c.pinned, c.model, r.lessons, r.facts, r.input, r.raw,
+       (SELECT u.model FROM pocketlet.run u WHERE u.agent_id = c.agent_id AND u.kind = 'run' AND u.model IS NOT NULL
+         ORDER BY u.id DESC LIMIT 1) AS model_in_use, coalesce(r.overhead_tokens, 0) AS overhead,
        CASE WHEN r.input->>'label' = 'outside' THEN 'outside' ELSE 'owner' END AS label
   FROM pocketlet.cases c JOIN pocketlet.run r ON r.id = c.run_id
- WHERE c.agent_id = %(agent)s AND c.state <> 'retired' ORDER BY c.id;
+ WHERE c.agent_id = %(agent)s AND c.state <> 'retired' ORDER BY c.id DESC;
+
+-- listing --
+-- Every case, the newest first
+SELECT c.id AS case, c.run_id AS run, c.state, c.accepted, c.passes, c.pinned, c.scope, c.model, c.reason,
+       c.retired_by, c.created_at, r.input->>'subject' AS subject
+  FROM pocketlet.cases c JOIN pocketlet.run r ON r.id = c.run_id
+ WHERE c.agent_id = %(agent)s ORDER BY c.id DESC;

@@ -63,7 +63,7 @@ SELECT 'ledger ' || l.id || ' (' || l.model || ')' AS what FROM pocketlet.ledger
 -- A current revision that nobody decided on
 SELECT a.name || ' revision ' || a.current AS what FROM pocketlet.agent a
  WHERE NOT EXISTS (SELECT FROM pocketlet.decision d
-                    WHERE d.agent_id = a.id AND d.revision = a.current AND d.verdict <> 'discard') ORDER BY a.name;
+                    WHERE d.agent_id = a.id AND d.revision = a.current AND d.verdict NOT IN ('ask', 'narrow', 'discard')) ORDER BY a.name;
 
 -- loose_definers --
 -- Functions with their owner's rights must say where they look names up
@@ -72,30 +72,30 @@ SELECT p.oid::regprocedure::text AS what FROM pg_catalog.pg_proc p JOIN pg_catal
    AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS c (setting) WHERE c.setting LIKE 'search_path=%%') ORDER BY 1;
 
 -- superuser_objects --
--- Nothing in an app's schema belongs to a superuser
+-- Nothing in an app's schemas belongs to a superuser
 SELECT n.nspname || '.' || o.name AS what
   FROM (SELECT relnamespace AS space, relname::text AS name, relowner AS owner FROM pg_catalog.pg_class
          UNION ALL SELECT pronamespace, proname::text, proowner FROM pg_catalog.pg_proc
          UNION ALL SELECT oid, '*', nspowner FROM pg_catalog.pg_namespace) AS o
   JOIN pg_catalog.pg_namespace n ON n.oid = o.space
-  JOIN pocketlet.agent a ON a.name = n.nspname
+  JOIN pocketlet.agent a ON n.nspname IN (a.name, a.name || '_past')
   JOIN pg_catalog.pg_roles r ON r.oid = o.owner AND r.rolsuper ORDER BY 1;
 
 -- strong_roles --
--- What an app's login or reader must never be
+-- What a login of an app must never be
 SELECT r.rolname::text AS what FROM pg_catalog.pg_roles r
-  JOIN pocketlet.agent a ON r.rolname IN (a.name, a.name || '_ro', a.name || '_mgr')
+  JOIN pocketlet.agent a ON r.rolname IN (a.name, a.name || '_ro', a.name || '_mgr', a.name || '_try')
  WHERE r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls ORDER BY 1;
 
 -- missing_roles --
 -- Each agent has its logins
-SELECT w.role AS what FROM pocketlet.agent a, unnest(ARRAY[a.name, a.name || '_ro', a.name || '_mgr']) AS w (role)
+SELECT w.role AS what FROM pocketlet.agent a, unnest(ARRAY[a.name, a.name || '_ro', a.name || '_mgr', a.name || '_try']) AS w (role)
  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = w.role AND r.rolcanlogin) ORDER BY 1;
 
 -- control_writers --
 -- No app may write what the platform keeps
 SELECT r.rolname || ' on ' || c.relname AS what
-  FROM pg_catalog.pg_roles r JOIN pocketlet.agent a ON r.rolname IN (a.name, a.name || '_ro', a.name || '_mgr')
+  FROM pg_catalog.pg_roles r JOIN pocketlet.agent a ON r.rolname IN (a.name, a.name || '_ro', a.name || '_mgr', a.name || '_try')
   JOIN pg_catalog.pg_class c ON c.relnamespace IN ('pocketlet'::regnamespace, 'queue'::regnamespace) AND c.relkind = 'r'
  WHERE pg_catalog.has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') ORDER BY 1;
 

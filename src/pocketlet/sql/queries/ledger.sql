@@ -10,6 +10,11 @@ SELECT pocketlet.settle(%(id)s, %(state)s, %(used)s);
 -- Why a reservation stays open
 UPDATE pocketlet.ledger SET error = %(error)s WHERE id = %(id)s;
 
+-- spent --
+-- What the agent's own runs cost since then
+SELECT coalesce(sum(cost), 0) AS cost_usd
+  FROM pocketlet.ledger WHERE agent_id = %(agent)s AND kind = 'run' AND at >= %(since)s;
+
 -- costs --
 -- Where the money went
 SELECT agent, kind, model, (at AT TIME ZONE 'UTC')::date AS day, count(*) AS calls, count(DISTINCT run_id) AS runs,

@@ -21,8 +21,9 @@ SELECT found.source, found.id, found.day, found.entity, found.subject, found.bod
 ORDER BY found.rank DESC, found.source, found.id DESC LIMIT 20
 
 -- holds_outside --
--- Whether any row of a core table came from outside (by its partial index)
-SELECT id FROM {schema}.{table} WHERE integrity = 'outside' LIMIT 1;
+-- Whether any row that counted as of a version came from outside (by its partial index)
+SELECT id FROM {schema}.{table}
+ WHERE integrity = 'outside' AND v_from <= %(version)s AND (v_to IS NULL OR v_to > %(version)s) LIMIT 1;
 
 -- ran_outside --
 -- Whether any run of the agent has read text from outside, its own input included

@@ -1,6 +1,15 @@
 -- begin --
--- Fixed text, so one message may hold several statements
-BEGIN READ ONLY; SET LOCAL lock_timeout = 500; SET LOCAL work_mem = '16MB';
+-- Fixed text, so one message may hold several statements. One snapshot for all that follows, the version first
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = 500; SET LOCAL work_mem = '16MB';
+SELECT memory_version() AS version;
+
+-- show_past --
+-- What the session of this process will see; one that died without `forget_past` left its row
+INSERT INTO pocketlet.past (pid, version) VALUES (%(pid)s, %(version)s)
+ON CONFLICT (pid) DO UPDATE SET version = excluded.version;
+
+-- forget_past --
+DELETE FROM pocketlet.past WHERE pid = %(pid)s;
 
 -- limit_100ms --
 SET LOCAL statement_timeout = 100;

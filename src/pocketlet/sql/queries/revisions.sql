@@ -5,7 +5,7 @@ SELECT manifest, instructions, skills, schema_files, lessons, tables, parent, re
 
 -- lessons --
 -- Lessons by id, in the order of their names so that exports are stable
-SELECT id, name, topic, body, predicate, authority, label, feedback_id, run_id,
+SELECT id, name, topic, body, predicate, authority, label, feedback_id, run_id, expect,
        to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS since
   FROM pocketlet.lesson WHERE id = ANY (%(ids)s) ORDER BY name;
 
@@ -15,8 +15,9 @@ SELECT name FROM pocketlet.lesson WHERE agent_id = %(agent)s;
 
 -- add_lesson --
 -- A lesson is written once
-INSERT INTO pocketlet.lesson (agent_id, name, topic, body, predicate, authority, label, feedback_id, run_id, since)
-VALUES (%(agent)s, %(name)s, %(topic)s, %(body)s, %(predicate)s, %(authority)s, %(label)s, %(feedback)s, %(run)s, %(since)s)
+INSERT INTO pocketlet.lesson (agent_id, name, topic, body, predicate, authority, label, feedback_id, run_id, since, expect)
+VALUES (%(agent)s, %(name)s, %(topic)s, %(body)s, %(predicate)s, %(authority)s, %(label)s, %(feedback)s, %(run)s, %(since)s,
+        %(expect)s)
 RETURNING id;
 
 -- add --
@@ -32,10 +33,10 @@ RETURNING n;
 
 -- state --
 -- What was decided on a revision; the agent's row is locked for what follows
-SELECT a.current, r.parent, coalesce(
-         (SELECT CASE d.verdict WHEN 'discard' THEN 'discarded' ELSE 'adopted' END
-            FROM pocketlet.decision d WHERE d.agent_id = a.id AND d.revision = r.n ORDER BY d.id DESC LIMIT 1), 'draft') AS state
-  FROM pocketlet.agent a JOIN pocketlet.revision r ON r.agent_id = a.id AND r.n = %(n)s
+SELECT a.current, r.parent, s.state
+  FROM pocketlet.agent a
+  JOIN pocketlet.revision r ON r.agent_id = a.id AND r.n = %(n)s
+  JOIN pocketlet.revision_state s ON s.agent_id = a.id AND s.n = r.n
  WHERE a.id = %(agent)s FOR UPDATE OF a;
 
 -- decide --
@@ -48,19 +49,20 @@ VALUES (%(agent)s, %(n)s, %(verdict)s, %(author)s, %(because)s, %(evidence)s);
 UPDATE pocketlet.agent SET current = %(n)s WHERE id = %(agent)s;
 
 -- history --
--- Every revision and what was decided on it
-SELECT r.n AS revision, r.parent, r.reason, r.author, r.feedback_id AS feedback, r.run_id AS run, r.digest,
-       r.created_at,
-       CASE WHEN a.current = r.n THEN 'current' ELSE coalesce(
-         (SELECT CASE d.verdict WHEN 'discard' THEN 'discarded' ELSE 'adopted' END
-            FROM pocketlet.decision d WHERE d.agent_id = a.id AND d.revision = r.n ORDER BY d.id DESC LIMIT 1), 'draft') END AS state
-  FROM pocketlet.revision r JOIN pocketlet.agent a ON a.id = r.agent_id
+-- Every revision, what was decided on it last (going back to it aside), and why
+SELECT r.n AS revision, r.parent, r.reason, r.author, r.feedback_id AS feedback, r.run_id AS run, r.digest, r.created_at, s.state,
+       d.author AS decided_by, d.because, d.evidence
+  FROM pocketlet.revision r
+  JOIN pocketlet.revision_state s ON s.agent_id = r.agent_id AND s.n = r.n
+  LEFT JOIN LATERAL (SELECT o.author, o.because, o.evidence FROM pocketlet.decision o
+                      WHERE o.agent_id = r.agent_id AND o.revision = r.n
+                      ORDER BY o.verdict = 'rollback', o.id DESC LIMIT 1) d ON true
  WHERE r.agent_id = %(agent)s ORDER BY r.n DESC;
 
 -- before --
 -- What counted before this revision first did
 SELECT d.revision FROM pocketlet.decision d
- WHERE d.agent_id = %(agent)s AND d.verdict <> 'discard' AND d.revision <> %(n)s AND d.id < (
+ WHERE d.agent_id = %(agent)s AND d.verdict NOT IN ('ask', 'narrow', 'discard') AND d.revision <> %(n)s AND d.id < (
          SELECT min(f.id) FROM pocketlet.decision f
-          WHERE f.agent_id = %(agent)s AND f.revision = %(n)s AND f.verdict <> 'discard')
+          WHERE f.agent_id = %(agent)s AND f.revision = %(n)s AND f.verdict NOT IN ('ask', 'narrow', 'discard'))
  ORDER BY d.id DESC LIMIT 1;

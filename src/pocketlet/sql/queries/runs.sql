@@ -1,7 +1,8 @@
 -- create --
 -- A run, pinned to its revision
-INSERT INTO pocketlet.run (agent_id, kind, revision, input, raw, facts, label, feedback_id, case_id, model)
-VALUES (%(agent)s, %(kind)s, %(revision)s, %(input)s, %(raw)s, %(facts)s, %(label)s, %(feedback)s, %(case)s, %(model)s)
+INSERT INTO pocketlet.run (agent_id, kind, revision, input, raw, facts, label, feedback_id, case_id, model, curation)
+VALUES (%(agent)s, %(kind)s, %(revision)s, %(input)s, %(raw)s, %(facts)s, %(label)s, %(feedback)s, %(case)s, %(model)s,
+        %(curation)s)
 RETURNING id;
 
 -- enqueue --
@@ -14,7 +15,8 @@ SELECT pocketlet.claim_run(%(run)s, %(worker)s) AS fence;
 
 -- load --
 -- What the loop needs
-SELECT id, agent_id, kind, revision, state, input, facts, label, briefing, fence, stop_requested, feedback_id, case_id, model
+SELECT id, agent_id, kind, revision, state, input, facts, label, briefing, fence, stop_requested, feedback_id, case_id, curation,
+       model
   FROM pocketlet.run WHERE id = %(run)s;
 
 -- raw --

@@ -45,9 +45,11 @@ CREATE TABLE pocketlet.lesson (
   feedback_id bigint,
   run_id bigint,
   since timestamptz NOT NULL,
+  expect jsonb NOT NULL DEFAULT '[]',
   UNIQUE (agent_id, name)
 );
 COMMENT ON TABLE pocketlet.lesson IS 'A scoped rule; which lessons count is said by revision.lessons. Never updated.';
+COMMENT ON COLUMN pocketlet.lesson.expect IS 'What work that follows the lesson shows, as assertions.';
 
 CREATE TABLE pocketlet.revision (
   agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
@@ -74,13 +76,24 @@ CREATE TABLE pocketlet.decision (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
   revision int NOT NULL,
-  verdict text NOT NULL CHECK (verdict IN ('import', 'adopt', 'discard', 'rollback')),
+  verdict text NOT NULL CHECK (verdict IN ('import', 'adopt', 'ask', 'narrow', 'discard', 'rollback', 'revert')),
   author text NOT NULL,
   because text NOT NULL DEFAULT '',
   evidence jsonb NOT NULL DEFAULT '{}',
   at timestamptz NOT NULL DEFAULT pocketlet.now()
 );
 CREATE INDEX ON pocketlet.decision (agent_id, revision);
+COMMENT ON COLUMN pocketlet.decision.author IS 'owner, or gate: what was decided on the evidence, without a person.';
+
+CREATE VIEW pocketlet.revision_state AS
+  SELECT r.agent_id, r.n, CASE WHEN a.current = r.n THEN 'current' ELSE coalesce(
+           (SELECT CASE d.verdict WHEN 'discard' THEN 'discarded' WHEN 'ask' THEN 'asked' WHEN 'narrow' THEN 'narrowed'
+                                  ELSE 'adopted' END
+              FROM pocketlet.decision d WHERE d.agent_id = r.agent_id AND d.revision = r.n ORDER BY d.id DESC LIMIT 1),
+           'draft') END AS state
+    FROM pocketlet.revision r JOIN pocketlet.agent a ON a.id = r.agent_id;
+COMMENT ON VIEW pocketlet.revision_state IS
+  'draft: the gate is at work on it; asked: it waits for the owner; narrowed: the next draft stands in its place.';
 
 CREATE TABLE pocketlet.secret (
   name text PRIMARY KEY,
@@ -92,3 +105,4 @@ COMMENT ON TABLE pocketlet.secret IS 'Sealed with a key that is never in the dat
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.setting, pocketlet.agent, pocketlet.secret TO pd_api;
 GRANT SELECT, INSERT ON pocketlet.lesson, pocketlet.revision, pocketlet.decision TO pd_api;
+GRANT SELECT ON pocketlet.revision_state TO pd_api;

@@ -15,7 +15,7 @@ COMMENT ON TABLE pocketlet.worker IS 'Processes that work on runs; one without a
 CREATE TABLE pocketlet.run (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
-  kind text NOT NULL CHECK (kind IN ('run', 'manager', 'trial')),
+  kind text NOT NULL CHECK (kind IN ('run', 'manager', 'trial', 'chat')),
   revision int NOT NULL,
   state text NOT NULL DEFAULT 'queued'
     CHECK (state IN ('queued', 'running', 'waiting', 'done', 'failed', 'stopped')),
@@ -32,6 +32,7 @@ CREATE TABLE pocketlet.run (
   lessons bigint[] NOT NULL DEFAULT '{}',
   feedback_id bigint,
   case_id bigint,
+  curation bigint,
   fence int NOT NULL DEFAULT 0,
   worker_id bigint REFERENCES pocketlet.worker ON DELETE SET NULL,
   stop_requested boolean NOT NULL DEFAULT false,
@@ -45,6 +46,7 @@ CREATE TABLE pocketlet.run (
 );
 COMMENT ON COLUMN pocketlet.run.revision IS 'Pinned when the run is made; a run never changes revision.';
 COMMENT ON COLUMN pocketlet.run.fence IS 'Counts claims; a write with an older fence comes from a worker that lost the run.';
+COMMENT ON COLUMN pocketlet.run.curation IS 'The manager''s run whose learning budget this is booked on; 0: the day''s.';
 CREATE INDEX ON pocketlet.run (agent_id, id);
 CREATE INDEX ON pocketlet.run (state) WHERE state IN ('queued', 'running', 'waiting');
 

@@ -5,7 +5,7 @@ CREATE TABLE pocketlet.ledger (
   agent text NOT NULL,
   run_id bigint REFERENCES pocketlet.run ON DELETE SET NULL,
   step_seq int NOT NULL,
-  kind text NOT NULL CHECK (kind IN ('run', 'manager', 'trial')),
+  kind text NOT NULL CHECK (kind IN ('run', 'manager', 'trial', 'chat')),
   model text NOT NULL,
   state text NOT NULL DEFAULT 'reserved' CHECK (state IN ('reserved', 'settled', 'released')),
   scopes text[] NOT NULL,

@@ -72,7 +72,8 @@ BEGIN
   IF granted < cardinality(names) THEN
     RAISE EXCEPTION SQLSTATE 'PK002' USING MESSAGE = 'The budget does not allow another model call.',
       DETAIL = (SELECT string_agg(
-                  CASE WHEN b.scope LIKE 'run:%' THEN 'This run' ELSE 'The agent''s day' END || ' has '
+                  CASE split_part(b.scope, ':', 1) WHEN 'run' THEN 'This run' WHEN 'learning' THEN 'Learning from this'
+                                                           ELSE 'The agent''s day' END || ' has '
                   || trim_scale(b.cap - b.spent - b.reserved) || ' of ' || trim_scale(b.cap) || ' USD left.', ' ' ORDER BY b.scope DESC)
                   FROM pocketlet.budget b WHERE b.scope = ANY (names) AND (b.cap = 0 OR b.spent + b.reserved + worst > b.cap));
   END IF;

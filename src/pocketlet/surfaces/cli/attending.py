@@ -64,6 +64,7 @@ class Attendant:
 
     async def _ensure_worker(self) -> None:
         from pocketlet.agents import worker
+        from pocketlet.learning import kinds
         from pocketlet.platform import queue
 
         if self._hosting or clock.monotonic() - self._looked < LOOK_AROUND:
@@ -73,7 +74,8 @@ class Attendant:
         async with self._database.api() as conn:
             alive = [found for found in await queue.workers(conn) if found["role"] in WORKERS]
         if not alive:
-            await self._stack.enter_async_context(worker.serving(self._database, settings.read(), "command"))
+            hosted = worker.serving(self._database, settings.read(), "command", kinds.KINDS)
+            await self._stack.enter_async_context(hosted)
             self._hosting = True
 
     def _say_goodbye(self, numbers: list[int]) -> None:

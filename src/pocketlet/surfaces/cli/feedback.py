@@ -1,5 +1,6 @@
-"""`pocketlet feedback`: the owner's word, the manager's draft, and the trials of that draft."""
+"""`pocketlet feedback`: the owner's word in every form, the manager's draft, and the trials of that draft."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,10 +8,12 @@ import click
 
 from pocketlet import errors
 from pocketlet.surfaces.cli import arguments, output, session
+from pocketlet.surfaces.cli import run as command
 
 if TYPE_CHECKING:
     from pocketlet.agents import agent as agents
     from pocketlet.db import pool
+    from pocketlet.learning import feedback as feedbacks
 
 MEANING = {
     "fixed": "was wrong, is right with the draft",
@@ -23,23 +26,55 @@ MEANING = {
 }
 
 
+FILE = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The options: how the owner says it."""
+
+    verdict: str | None
+    edited: Path | None
+    step: int | None
+    memory: str | None
+    forget: bool
+    undo: bool
+    sent: Path | None
+    reply: Path | None
+
+    @property
+    def mail(self) -> Path | None:
+        """The mail that says it, and which run it is about."""
+        return self.sent if self.sent is not None else self.reply
+
+
 @click.command()
-@arguments.run
-@click.argument("text", required=False, default="")
+@click.argument("words", nargs=-1, metavar="[RUN] [TEXT]")
 @click.option(
     "--verdict", type=click.Choice(["right", "change", "wrong"]), help="Default: change with TEXT, else right."
 )
-@click.option("--edited", type=click.Path(path_type=Path), metavar="FILE", help="The mail as you would have sent it.")
+@click.option("--edited", type=FILE, metavar="FILE", help="The mail (or the memory) as you would have written it.")
+@click.option("--step", type=arguments.REVISION, metavar="N", help="The step that TEXT is about.")
+@click.option("--memory", metavar="AGENT:ID", help="TEXT corrects this memory of the agent; no RUN.")
+@click.option("--forget", is_flag=True, help="With --memory: nothing of it is right.")
+@click.option("--undo", is_flag=True, help="With --memory: take that correction back.")
+@click.option("--sent", type=FILE, metavar="FILE", help="A mail of your Sent folder: what really went out; no RUN.")
+@click.option("--reply", type=FILE, metavar="FILE", help="Your reply to a notice, as a mail; no RUN.")
 @output.as_json
-def feedback(run: int, text: str, *, verdict: str | None, edited: Path | None, as_json: bool) -> None:
+def feedback(words: tuple[str, ...], *, as_json: bool, **options: Any) -> None:
     """Say what you think of a run, and see what changes by it.
 
-    The manager drafts a revision out of it, and the draft is tried on past runs, with nothing sent. Nothing changes
-    until you adopt the draft.
+    The manager drafts a revision out of it, and the draft is tried on past runs, with nothing sent. It counts once it
+    has proved itself there, or once you adopt it (`learning.adopt` in agent.toml); `pocketlet rollback` takes it back.
+    A wrong memory is corrected at once, and no revision is drafted.
     """
-    draft = _edited(edited) if edited is not None else None
-    verdict = verdict or ("change" if text.strip() or draft is not None else "right")
-    found = session.call(_feedback, run, verdict, text, draft)
+    given = Given(**options)
+    run, text = _which(given, words)
+    edited = _text(given.edited) if given.edited is not None else None
+    if given.memory is not None:
+        _tell_memory(session.call(_correct, given, text, edited), as_json=as_json)
+        return
+    found = session.call(_feedback, given, run, text, edited)
     if as_json:
         output.document(found)
     else:
@@ -48,7 +83,34 @@ def feedback(run: int, text: str, *, verdict: str | None, edited: Path | None, a
         click.get_current_context().exit(found["exit_code"] or 1)
 
 
-def _edited(path: Path) -> str:
+def _which(given: Given, words: tuple[str, ...]) -> tuple[int, str]:
+    """The run (0: the mail or the memory says it) and the text. Raises click.UsageError."""
+    _check_options(given)
+    most = 1 if given.memory is not None else 2 if given.mail is None else 0
+    if len(words) > most:
+        raise click.UsageError(f"Got unexpected extra argument ({words[most]})")
+    if most < 2:
+        return 0, "".join(words)
+    if not words:
+        raise click.UsageError("Missing argument 'RUN'.")
+    return arguments.NUMBER(words[0], click.Argument(["run"]), click.get_current_context()), "".join(words[1:])
+
+
+def _check_options(given: Given) -> None:
+    kinds = {"--memory": given.memory, "--sent": given.sent, "--reply": given.reply}
+    named = [name for name, value in kinds.items() if value is not None]
+    if len(named) > 1:
+        raise click.UsageError(f"{named[0]} and {named[1]} exclude each other.")
+    of_run = {"--verdict": given.verdict, "--step": given.step}
+    if named and (found := [name for name, value in of_run.items() if value is not None]):
+        raise click.UsageError(f"{found[0]} needs a RUN, not {named[0]}.")
+    if given.edited is not None and given.mail is not None:
+        raise click.UsageError(f"{named[0]} and --edited exclude each other.")
+    if (given.forget or given.undo) and (given.memory is None or given.edited or (given.forget and given.undo)):
+        raise click.UsageError("--forget or --undo stands with --memory alone.")
+
+
+def _text(path: Path) -> str:
     try:
         text = path.read_bytes().decode("utf-8-sig").replace("\x00", "")
     except OSError as error:
@@ -62,40 +124,88 @@ def _edited(path: Path) -> str:
     return text
 
 
-async def _feedback(database: "pool.Database", run: int, verdict: str, text: str, edited: str | None) -> dict[str, Any]:
+async def _said(
+    conn: "pool.Conn", given: Given, run: int, text: str, edited: str | None
+) -> "tuple[int, feedbacks.Said]":
+    """Which run it is about, and what is said: of others' words, nothing is left."""
+    from pocketlet.learning import feedback as feedbacks
+    from pocketlet.learning import thread
+
+    if given.sent is not None:
+        word = await thread.sent(conn, command.content(str(given.sent)))
+        verdict, changed = ("right", None) if word.same else ("change", word.text)
+        return word.run, feedbacks.Said(verdict, "", changed, {"mail": word.message_id}, "sent")
+    if given.reply is not None:
+        word = await thread.reply(conn, None, command.content(str(given.reply)))
+        return word.run, feedbacks.Said("change", word.text, None, {"mail": word.message_id}, "reply")
+    own = await thread.edited(conn, run, edited) if edited is not None else None
+    verdict = given.verdict or ("change" if text.strip() or own else "right")
+    return run, feedbacks.Said(verdict, text, own, {"step": given.step} if given.step is not None else {})
+
+
+async def _feedback(database: "pool.Database", given: Given, run: int, text: str, edited: str | None) -> dict[str, Any]:
     from pocketlet.agents import agent as agents
-    from pocketlet.agents import feedback as feedbacks
-    from pocketlet.agents import runs, trials
+    from pocketlet.agents import runs
+    from pocketlet.learning import feedback as feedbacks
     from pocketlet.surfaces.cli import attending
 
     async with database.api() as conn:
-        number, manager = await feedbacks.give(conn, run, verdict, text, edited)
+        run, said = await _said(conn, given, run, text, edited)
+        number, manager = await feedbacks.give(conn, run, said)
         agent = await agents.by_id(conn, (await runs.load(conn, run)).agent_id)
+        waits = await feedbacks.under_way(conn, number)
     if manager is not None:
         output.note(f"Feedback {number}: the manager takes it up in run {manager}")
-        async with attending.Attendant(database) as attendant:
-            await attendant.rest(manager)
+    elif waits:
+        output.note(f"Feedback {number}: the manager is at work on an earlier one (run {waits[0]}), then takes this up")
+    async with attending.Attendant(database) as attendant:
+        while waits:
+            await attendant.rest(*waits)
             async with database.api() as conn:
-                draft = await feedbacks.draft_of(conn, manager)
-                tried = await trials.pending(conn, agent, draft) if draft else []
-            if tried:
-                output.note(f"Revision {draft} is drafted; trying it on past runs: {len(tried)}")
-            await attendant.rest(*tried)
-    return await _document(database, agent, number, manager)
+                waits = await feedbacks.under_way(conn, number)
+    return await _document(database, agent, number)
 
 
-async def _document(
-    database: "pool.Database", agent: "agents.Agent", number: int, manager: int | None
-) -> dict[str, Any]:
-    from pocketlet.agents import feedback as feedbacks
-    from pocketlet.agents import report, revisions, trials
+async def _correct(database: "pool.Database", given: Given, text: str, edited: str | None) -> dict[str, Any]:
+    from pocketlet.learning import corrections
 
     async with database.api() as conn:
+        agent, row = await corrections.row_of(conn, given.memory or "")
+        if given.undo:
+            done = await corrections.undo(conn, agent, row, text)
+        elif given.forget:
+            done = await corrections.forget(conn, agent, row, text)
+        else:
+            done = await corrections.correct(conn, agent, row, text, edited)
+    undo = [] if given.undo else [f"pocketlet feedback --memory {agent.name}:{done.undo} --undo"]
+    found: dict[str, Any] = {"feedback": done.feedback, "agent": agent.name, "memory": done.row, "new": done.new}
+    return found | {"outcome": done.outcome, "next": undo}
+
+
+def _tell_memory(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        output.document(found)
+        return
+    output.line(f"Feedback {found['feedback']}: {found['outcome']}")
+    for command_line in found["next"]:
+        output.note(f"`{command_line}` takes it back.")
+
+
+async def _document(database: "pool.Database", agent: "agents.Agent", number: int) -> dict[str, Any]:
+    from pocketlet.agents import agent as agent_rows
+    from pocketlet.agents import report, revisions
+    from pocketlet.learning import feedback as feedbacks
+    from pocketlet.learning import trials
+
+    async with database.api() as conn:
+        agent = await agent_rows.by_id(conn, agent.id)
         given = await feedbacks.outcome(conn, number)
+        manager = given["curation_run"]
         found: dict[str, Any] = {"feedback": number, "run": given["run"], "agent": agent.name}
         found |= {name: given[name] for name in ("verdict", "comment", "outcome")}
         found |= {"manager_run": manager, "state": "done", "error": None, "hint": None, "exit_code": None}
-        found |= {"revision": None, "parent": None, "diff": "", "trials": [], "counts": {}, "cost_usd": 0, "next": []}
+        found |= {"revision": None, "parent": None, "decision": None, "evidence": {}, "current": agent.current}
+        found |= {"diff": "", "trials": [], "counts": {}, "replays": 0, "findings": [], "cost_usd": 0, "next": []}
         if manager is None:
             return found
         curation = await report.run(conn, manager)
@@ -106,12 +216,20 @@ async def _document(
         old = await revisions.load(conn, agent, curation["revision"])
         new = await revisions.load(conn, agent, draft)
         tried = await trials.report(conn, agent, draft)
+        history = {row["revision"]: row for row in await revisions.history(conn, agent)}
     names = (f"r{curation['revision']}", f"r{draft}")
     found |= {"revision": draft, "parent": curation["revision"], "diff": revisions.diff(old, new, names)}
-    found |= {"trials": tried["trials"], "counts": tried["counts"]}
+    found |= {name: tried[name] for name in ("trials", "counts", "replays", "findings")}
+    found |= {"decision": history[draft]["state"], "evidence": history[draft]["evidence"] or {}}
     found["cost_usd"] = curation["cost_usd"] + tried["cost_usd"]
-    found["next"] = [f"pocketlet {verb} {agent.name} {draft}" for verb in ("adopt", "discard")]
+    found["next"] = _next(agent.name, draft, history[draft]["state"])
     return found
+
+
+def _next(name: str, draft: int, state: object) -> list[str]:
+    if state in ("draft", "asked"):
+        return [f"pocketlet {verb} {name} {draft}" for verb in ("adopt", "discard")]
+    return [f"pocketlet rollback {name}"] if state == "current" else []
 
 
 def _tell(found: dict[str, Any]) -> None:
@@ -129,8 +247,9 @@ def _tell(found: dict[str, Any]) -> None:
         subject = f" ({trial['subject']})" if trial["subject"] else ""
         verdict = trial["verdict"]
         output.line(f"  run {trial['case_run']}{subject}: {verdict} - {MEANING[verdict]}")
-        for failed in trial["evidence"].get("failed_after", []):
+        for failed in trial["evidence"]["failed"]:
             output.line(f"    does not hold: {failed}")
     output.line(f"Cost: {output.money(found['cost_usd'])}")
     output.line()
-    output.line(" or ".join(f"`{command}`" for command in found["next"]))
+    if found["next"]:
+        output.line(" or ".join(f"`{command}`" for command in found["next"]))

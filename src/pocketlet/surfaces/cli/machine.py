@@ -11,11 +11,13 @@ from pocketlet import clock, errors, settings
 from pocketlet.surfaces.cli import output, session
 
 if TYPE_CHECKING:
+    from pocketlet.agents import agent as agents
     from pocketlet.db import pool
 
 STOP_SECONDS = 60.0
 POLL = 0.1  # seconds
-NOTHING: dict[str, Any] = {"workers": [], "agents": [], "runs": None, "approvals": None, "spend_today_usd": None}
+NOTHING: dict[str, Any] = {"workers": [], "agents": []}
+UNKNOWN = ("runs", "approvals", "asked", "spend_today_usd")  # what only Postgres knows
 
 
 @click.command()
@@ -24,7 +26,7 @@ def status(*, as_json: bool) -> None:
     """Show what runs, what waits and what today has cost."""
     config = settings.read()
     postgres = _postgres(config)
-    found: dict[str, Any] = {"home": str(config.home), "postgres": postgres} | NOTHING
+    found: dict[str, Any] = {"home": str(config.home), "postgres": postgres} | NOTHING | dict.fromkeys(UNKNOWN)
     if postgres["running"] or postgres["data"]:  # what waits is worth starting it for a moment
         found |= session.call(_status)
     if as_json:
@@ -58,13 +60,23 @@ async def _status(database: "pool.Database") -> dict[str, Any]:
     async with database.api() as conn:
         overview = await report.overview(conn)
         spend = overview.pop("spend_today_usd")
+        everyone = await agents.everyone(conn)
         return {
             "workers": await queue.workers(conn),
-            "agents": [{"agent": one.name, "revision": one.current} for one in await agents.everyone(conn)],
+            "agents": [{"agent": one.name, "revision": one.current} for one in everyone],
             "runs": overview,
             "approvals": len(await effects.questions(conn)),
+            "asked": [row for one in everyone for row in await _asked(conn, one)],
             "spend_today_usd": spend,
         }
+
+
+async def _asked(conn: "pool.Conn", agent: "agents.Agent") -> list[dict[str, Any]]:
+    """The agent's drafts that wait for the owner's word."""
+    from pocketlet.agents import revisions
+
+    waiting = [row for row in await revisions.history(conn, agent) if row["state"] == "asked"]
+    return [{"agent": agent.name} | {name: row[name] for name in ("revision", "because")} for row in waiting]
 
 
 def _tell(found: dict[str, Any]) -> None:
@@ -81,9 +93,12 @@ def _tell(found: dict[str, Any]) -> None:
     output.line(f"agents    {', '.join(one['agent'] for one in found['agents']) or 'none'}")
     output.line(f"runs      {output.pairs(found['runs'])}")
     output.line(f"approvals {found['approvals']} waiting")
+    output.line(f"changes   {len(found['asked'])} waiting")
     output.line(f"today     {output.money(found['spend_today_usd'])}")
     if found["approvals"]:
         output.note("Next: `pocketlet approvals` shows what waits for you.")
+    for name in sorted({one["agent"] for one in found["asked"]}):
+        output.note(f"Next: `pocketlet revisions {name}` shows the changes that wait for your word.")
 
 
 @click.command()

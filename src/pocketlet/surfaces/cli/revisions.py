@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from pocketlet.agents import agent as agents
     from pocketlet.db import pool
 
+COLUMNS = ("revision", "state", "author", "feedback", "created", "reason", "decided by", "why")
+SHOWN = 100  # characters of a reason
+
 
 @click.command()
 @click.argument("agent")
@@ -21,11 +24,21 @@ def revisions(agent: str, *, as_json: bool) -> None:
     if as_json:
         output.document({"agent": agent, "revisions": rows})
         return
-    columns = ("revision", "state", "author", "feedback", "created", "reason")
-    listed = [
-        [*(row[name] for name in columns[:4]), output.when(row["created_at"]), str(row["reason"])[:100]] for row in rows
-    ]
-    output.table(columns, listed)
+    output.table(COLUMNS, [_listed(row) for row in rows])
+    for row in rows:
+        if row["state"] == "asked":
+            _ask(agent, row["revision"], row["parent"])
+
+
+def _listed(row: dict[str, Any]) -> list[object]:
+    shown = [row[name] for name in COLUMNS[:4]]
+    decided = [row["decided_by"], (row["because"] or "")[:SHOWN]]
+    return [*shown, output.when(row["created_at"]), row["reason"][:SHOWN], *decided]
+
+
+def _ask(agent: str, revision: int, parent: int | None) -> None:
+    output.note(f"Revision {revision} waits for your word: `pocketlet diff {agent} {parent} {revision}` shows it, then")
+    output.note(f"`pocketlet adopt {agent} {revision}` or `pocketlet discard {agent} {revision}`.")
 
 
 async def _history(database: "pool.Database", name: str) -> list[dict[str, Any]]:
@@ -43,21 +56,30 @@ async def _history(database: "pool.Database", name: str) -> list[dict[str, Any]]
 @output.as_json
 def diff(agent: str, *, old: int, new: int, as_json: bool) -> None:
     """Show what changed between two revisions."""
-    text = session.call(_diff, agent, old, new)
+    found = session.call(_diff, agent, old, new)
     if as_json:
-        output.document({"agent": agent, "from": old, "to": new, "diff": text})
+        output.document({"agent": agent, "from": old, "to": new} | found)
     else:
-        output.line(text or f"Revisions {old} and {new} are the same.")
+        output.line(found["diff"] or f"Revisions {old} and {new} are the same.")
 
 
-async def _diff(database: "pool.Database", name: str, old: int, new: int) -> str:
+async def _diff(database: "pool.Database", name: str, old: int, new: int) -> dict[str, Any]:
     from pocketlet.agents import agent as agents
     from pocketlet.agents import revisions as playbooks
 
     async with database.api() as conn:
         agent = await agents.get(conn, name)
         both = [await playbooks.load(conn, agent, n) for n in (old, new)]
-    return playbooks.diff(both[0], both[1], (f"r{old}", f"r{new}"))
+        decided = await _decided(conn, agent, new)
+    return {"diff": playbooks.diff(both[0], both[1], (f"r{old}", f"r{new}"))} | decided
+
+
+async def _decided(conn: "pool.Conn", agent: "agents.Agent", revision: int) -> dict[str, Any]:
+    """What was last decided on a revision: by whom, why, and on what evidence."""
+    from pocketlet.agents import revisions as playbooks
+
+    row = next(row for row in await playbooks.history(conn, agent) if row["revision"] == revision)
+    return {name: row[name] for name in ("state", "decided_by", "because", "evidence")}
 
 
 @click.command()
@@ -86,17 +108,14 @@ async def _decide(
     database: "pool.Database", name: str, revision: int, verdict: str, because: str = ""
 ) -> dict[str, Any]:
     from pocketlet.agents import agent as agents
-    from pocketlet.agents import feedback as feedbacks
-    from pocketlet.agents import revisions as playbooks
-    from pocketlet.agents import trials
+    from pocketlet.learning import proving, tables
 
+    if verdict == "adopt":
+        await tables.adopt(database, name, revision, because)
     async with database.api() as conn:
         agent = await agents.get(conn, name)
-        evidence = await trials.report(conn, agent, revision)
-        await playbooks.decide(conn, agent, revision, verdict, because=because, evidence=evidence)
-        done = {"adopt": "adopted as", "discard": "discarded with"}[verdict]
-        reason = f": {because}" if because else ""
-        await feedbacks.settle_revision(conn, agent, revision, f"{done} revision {revision}{reason}")
+        if verdict == "discard":
+            await proving.discard(conn, agent, revision, because)
         return await _standing(conn, name, revision, verdict)
 
 
@@ -129,22 +148,23 @@ async def _check_was_current(conn: "pool.Conn", agent: "agents.Agent", revision:
     from pocketlet.agents import revisions as playbooks
 
     states = {row["revision"]: row["state"] for row in await playbooks.history(conn, agent)}
-    if states.get(revision) == "draft":
+    if states.get(revision) in playbooks.OPEN:
         raise errors.Conflict(
             f"Revision {revision} is a draft.",
             hint=f"`pocketlet adopt {agent.name} {revision}` makes it the current one.",
         )
-    if states.get(revision) == "discarded":
+    if states.get(revision) in ("discarded", "narrowed"):
         raise errors.Conflict(
-            f"Revision {revision} was discarded.", hint=f"`pocketlet revisions {agent.name}` lists the others."
+            f"Revision {revision} was {states[revision]}.", hint=f"`pocketlet revisions {agent.name}` lists the others."
         )
 
 
 async def _standing(conn: "pool.Conn", name: str, revision: int, verdict: str) -> dict[str, Any]:
     from pocketlet.agents import agent as agents
 
-    current = (await agents.get(conn, name)).current
-    return {"agent": name, "revision": revision, "decision": verdict, "current": current}
+    agent = await agents.get(conn, name)
+    found = {"agent": name, "revision": revision, "decision": verdict, "current": agent.current}
+    return found | await _decided(conn, agent, revision)
 
 
 def _tell(decided: dict[str, Any], *, as_json: bool) -> None:

@@ -56,10 +56,10 @@ def retry(run: int, *, as_json: bool) -> None:
 
 
 async def _retry(database: "pool.Database", number: int) -> dict[str, Any]:
-    from pocketlet.agents import runs
+    from pocketlet.learning import kinds
 
     async with database.api() as conn:
-        await runs.retry(conn, number)
+        await kinds.retry(conn, number)
     return await outcome.attended(database, number)
 
 
@@ -78,10 +78,10 @@ def stop(run: int, *, as_json: bool) -> None:
 
 
 async def _stop(database: "pool.Database", number: int) -> str:
-    from pocketlet.agents import runs
+    from pocketlet.learning import kinds
 
     async with database.api() as conn:
-        return await runs.stop(conn, number)
+        return await kinds.stop(conn, number)
 
 
 def content(source: str) -> bytes:

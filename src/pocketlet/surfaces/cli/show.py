@@ -56,18 +56,35 @@ def show(run: int, *, as_json: bool) -> None:
 
 async def _report(database: "pool.Database", number: int) -> dict[str, Any]:
     from pocketlet.agents import report
+    from pocketlet.learning import blame
 
     async with database.api() as conn:
-        return await report.run(conn, number)
+        found = await report.run(conn, number)
+        return found | {"purpose": await blame.purpose(conn, number, found["kind"])}
 
 
 def _head(run: dict[str, Any]) -> None:
     output.line(f"Run {run['run']} of {run['agent']}, {run['kind']} on revision {run['revision']}: {run['state']}")
+    if run["purpose"]:
+        output.line(f"  for      {_trial(run['purpose']) if run['kind'] == 'trial' else _curation(run['purpose'])}")
     output.line(f"  facts    {output.pairs(run['facts'])}")
     output.line(f"  label    {run['label']}")
     output.line(f"  model    {run['model'] or ''}")
     output.line(f"  began    {output.when(run['started_at'])}")
     output.line(f"  ended    {output.when(run['ended_at'])}")
+
+
+def _trial(purpose: dict[str, Any]) -> str:
+    case = f"case {purpose['case']}, of run {purpose['case_run']}"
+    sake = f"{purpose['purpose']} trial {purpose['attempt']} for revision {purpose['draft']}"
+    failed = "; ".join(purpose["evidence"].get("failed", []))
+    return f"{case}; {sake}: {purpose['verdict']}" + (f" (does not hold: {failed})" if failed else "")
+
+
+def _curation(purpose: dict[str, Any]) -> str:
+    said = ", ".join(f"feedback {item['feedback']} on run {item['run']}" for item in purpose["feedback"])
+    draft = f" -> revision {purpose['revision']}" if purpose["revision"] else ""
+    return f"{said}{draft}: {purpose['outcome'] or 'not settled yet'}"
 
 
 def _briefing(run: dict[str, Any]) -> None:

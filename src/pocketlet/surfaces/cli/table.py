@@ -23,15 +23,27 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "refuse": ("approvals:refuse", "Refuse what an approval asks for, and wait for what comes of it."),
     },
     "Teach": {
+        "chat": ("chat:chat", "Talk to an agent's manager: set it up, ask about its work, change it."),
         "feedback": (
             "feedback:feedback",
             "Say what you think of a run, and see what changes by it.",
+        ),
+        "backtest": (
+            "backtest:backtest",
+            "Compare what an agent would have answered with what was answered.",
         ),
         "revisions": ("revisions:revisions", "List an agent's revisions, newest first."),
         "diff": ("revisions:diff", "Show what changed between two revisions."),
         "adopt": ("revisions:adopt", "Make a drafted revision the current one."),
         "discard": ("revisions:discard", "Turn a drafted revision down."),
         "rollback": ("revisions:rollback", "Go back to an earlier revision."),
+        "cases": ("cases:cases", "List the past runs that changes are tried on, and what each must show."),
+        "trial": ("trial:trial", "Replay past runs on a revision, with nothing sent and nothing decided."),
+        "blame": ("blame:blame", "Show where each line of an agent's playbook comes from, and what it cost."),
+        "compare": (
+            "compare:compare",
+            "Replay past runs on another model: is it as right, and what does a task cost?",
+        ),
     },
     "Look": {
         "sql": ("sql:sql", "Read an agent's data with one SELECT."),

@@ -1,0 +1,52 @@
+"""Figures: medians, percentiles, and paired confidence intervals over seeds."""
+
+import math
+import random
+import statistics
+from collections.abc import Sequence
+
+from bench.learning import player
+
+RESAMPLES = 10_000
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """The smallest value that at least `share` of all do not exceed; None of nothing."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
+
+
+def success_area(played: player.Played) -> float:
+    """AUS: the mean score of all items."""
+    return statistics.fmean(played.scores) if played.scores else 0.0
+
+
+def paired(ours: Sequence[float], theirs: Sequence[float], *, seed: int = 1) -> tuple[float, float, float]:
+    """Mean difference over the seeds, and its 95 % interval by paired bootstrap: the seed is the unit."""
+    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+    dice = random.Random(seed)
+    means = sorted(statistics.fmean(dice.choices(differences, k=len(differences))) for _ in range(RESAMPLES))
+    return statistics.fmean(differences), means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES)]
+
+
+def to_fix(played: Sequence[player.Played]) -> dict[str, float | int | None]:
+    """Matching runs from a true feedback to the first success: median and 95th percentile by Kaplan and Meier.
+
+    A stream that ends before the next success says only "later than that" (censored). Feedback without a later matching
+    run is left out.
+    """
+    told = [given for one in played for given in one.given if given.true and given.rule is not None]
+    counted = [given for given in told if given.matching]
+    survival, quantiles = 1.0, {0.5: None, 0.95: None}
+    for runs in sorted({given.matching for given in counted}):
+        at_risk = sum(given.matching >= runs for given in counted)
+        survival *= 1 - sum(given.fixed and given.matching == runs for given in counted) / at_risk
+        for share, found in quantiles.items():
+            if found is None and survival <= 1 - share + 1e-9:
+                quantiles[share] = runs
+    return {
+        "p50": quantiles[0.5],
+        "p95": quantiles[0.95],
+        "counted": len(counted),
+        "censored": sum(not given.fixed for given in counted),
+    }

@@ -1,0 +1,356 @@
+"""A draft on its way through the gate: looked at, tried one replay at a time, and decided on.
+
+Each step is taken in the transaction in which the replay before it ended, so a worker that is killed loses none and
+doubles none; `gate` says what the step is, `pocketlet.candidate` and the trials' rows are all that is remembered.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pocketlet.agents import agent as agents
+from pocketlet.agents import briefing as briefings
+from pocketlet.agents import playbook as playbooks
+from pocketlet.agents import revisions, runs, work
+from pocketlet.agents import task as tasks
+from pocketlet.db import pool, queries
+from pocketlet.learning import assertions as asserting
+from pocketlet.learning import canary, cases, feedback, gate, lint, scope, trials
+
+Q = queries.load("proving")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A draft and what it comes from. `origin` and `case` are those of the corrected run, None and 0 of a talk."""
+
+    n: int
+    old: playbooks.Playbook
+    new: playbooks.Playbook
+    origin: lint.Origin | None
+    case: int = 0
+    curation: int | None = None
+    feedback: tuple[int, ...] = ()
+    narrowings: int = 0
+    explicit: bool = True
+    owner_decides: bool = False
+
+
+async def begin(conn: pool.Conn, agent: agents.Agent, draft: Draft) -> None:
+    """Looks at the draft without a model, writes down what was found, and takes the first step."""
+    found = [case for case in await cases.open_cases(conn, agent) if case.id != draft.case]
+    touched = trials.affected(found, draft.old, draft.new, work.compiled)
+    known = [await _known(conn, item, draft) for item in touched]
+    reach = scope.of(draft.old, draft.new, known, draft.origin)
+    overhead = max((item.after.overhead_tokens for item in touched), default=_overhead(draft))
+    findings = lint.findings(draft.old, draft.new, draft.origin, overhead=overhead)
+    findings += [reach.finding] if reach.finding else []
+    for item in touched:
+        await _rebase(conn, agent, item)
+    stable = [item.case for item in touched if _gates(item, {*reach.retires, *reach.contested})]
+    stable.sort(key=lambda case: (not case.pinned, case.id not in reach.risky))  # the newest first already
+    sample = stable[: max(gate.SAMPLED, sum(case.pinned for case in stable))]
+    row = {
+        "agent": agent.id,
+        "revision": draft.n,
+        "case": draft.case or None,
+        "curation": draft.curation,
+        "feedback": list(draft.feedback),
+        "findings": pool.jsonb([_record(finding) for finding in findings]),
+        "sample": [case.id for case in sample],
+        "pinned": [case.id for case in sample if case.pinned],
+        "retires": list(reach.retires),
+        "contested": list(reach.contested),
+        "touched": len(stable),
+        "unchanged": len(found) - len(touched),
+        "narrowings": draft.narrowings,
+        "explicit": draft.explicit,
+        "owner_decides": draft.owner_decides,
+    }
+    await conn.execute(Q["add"], row)
+    await proceed(conn, agent, draft.n)
+
+
+def _overhead(draft: Draft) -> int:
+    nothing = tasks.Task("text", "", "owner")
+    return work.compiled(draft.new, nothing, {}, draft.new.manifest.model).overhead_tokens
+
+
+async def _known(conn: pool.Conn, item: trials.Affected, draft: Draft) -> scope.Known:
+    done = await cases.work_of(conn, item.case.run) if item.case.accepted else None
+    return scope.Known(item, done, tuple(await cases.assertions(conn, item.case.id, draft.n)))
+
+
+async def _rebase(conn: pool.Conn, agent: agents.Agent, item: trials.Affected) -> None:
+    """A stable case of another model has to be admitted anew, before anything is held against a lesson."""
+    if item.case.state == "stable" and item.case.model not in (None, item.after.model):
+        await cases.rebase(conn, item.case.id)
+        await trials.start(
+            conn, agent, trials.Trial(agent.current, agent.current, item.case.id, "admission", trials.BY_ITSELF)
+        )
+
+
+def _gates(item: trials.Affected, spoken_of: set[int]) -> bool:
+    """Whether the case can hold a draft up: pinned, or stable on the model in use and not of the audit share.
+
+    One on which the owner's new word speaks can't.
+    """
+    case = item.case
+    here = case.model in (None, item.after.model)
+    counts = case.pinned or (case.state == "stable" and here and not case.audit)
+    return counts and case.id not in spoken_of
+
+
+def _record(finding: gate.Finding) -> dict[str, Any]:
+    return {"does": finding.does, "rule": finding.rule, "why": finding.why, "facts": list(finding.facts)}
+
+
+def _finding(record: dict[str, Any]) -> gate.Finding:
+    return gate.Finding(record["does"], record["rule"], record["why"], tuple(record["facts"]))
+
+
+async def proceed(conn: pool.Conn, agent: agents.Agent, n: int) -> None:
+    """Takes the next step on a draft: one more replay, or the decision. Does nothing while a replay runs."""
+    row = await (await conn.execute(Q["get"], {"agent": agent.id, "revision": n})).fetchone()
+    if row is None or row["state"] != "draft" or row["pending"]:
+        return
+    agent = await agents.by_id(conn, agent.id)  # as it is now that its row is locked
+    evidence = await _evidence(conn, agent, row)
+    step = gate.after(evidence)
+    if isinstance(step, gate.Verdict):
+        await _decide(conn, agent, row, step, evidence)
+        return
+    revision = row["parent"] if step.purpose == "before" else n
+    await trials.start(conn, agent, trials.Trial(revision, n, step.case, step.purpose, row["curation"]))
+
+
+async def _evidence(conn: pool.Conn, agent: agents.Agent, row: dict[str, Any]) -> gate.Evidence:
+    counted: dict[tuple[str, int], dict[str, int]] = {}
+    for trial in await trials.of_draft(conn, agent, row["revision"]):
+        tally = counted.setdefault((trial["purpose"], trial["case"]), {})
+        tally[trial["verdict"]] = tally.get(trial["verdict"], 0) + 1
+
+    def tried(purpose: str, case: int) -> gate.Tried:
+        tally = counted.get((purpose, case), {})
+        return gate.Tried(tally.get("pass", 0), tally.get("fail", 0), tally.get("unknown", 0))
+
+    case = row["case_id"] or 0
+    return gate.Evidence(
+        findings=tuple(_finding(item) for item in row["findings"]),
+        case=case,
+        trigger=tried("trigger", case),
+        before=tried("before", case),
+        stable={number: tried("regression", number) for number in row["sample"]},
+        pinned=frozenset(row["pinned"]),
+        touched=row["touched"],
+        narrowings=row["narrowings"],
+        explicit=row["explicit"],
+        owner_decides=row["owner_decides"],
+    )
+
+
+async def _decide(
+    conn: pool.Conn, agent: agents.Agent, row: dict[str, Any], verdict: gate.Verdict, evidence: gate.Evidence
+) -> None:
+    n = row["revision"]
+    stale = verdict.does != "discard" and row["parent"] != agent.current
+    if stale:  # the owner went to another revision meanwhile: the feedback is taken up anew
+        why = f"Revision {agent.current} counts since, and this was drafted from revision {row['parent']}."
+        verdict = gate.Verdict("discard", "stale", why)
+    if verdict.does == "narrow" and await _narrow(conn, agent, row, verdict, evidence):
+        return
+    if verdict.does == "narrow":
+        verdict = gate.Verdict("ask", verdict.rule, verdict.why)
+    document = await _document(conn, agent, row, verdict, evidence)
+    await revisions.decide(conn, agent, n, verdict.does, author="gate", because=verdict.why, evidence=document)
+    if verdict.does == "adopt":
+        agent = await agents.by_id(conn, agent.id)
+        await take_effect(conn, agent, n)
+    if stale:
+        await feedback.take_back(conn, row["feedback"])
+    else:
+        await feedback.settle_all(conn, row["feedback"], _outcome(n, verdict))
+    await feedback.curate(conn, agent, ending=row["curation"])
+
+
+def _outcome(n: int, verdict: gate.Verdict) -> str:
+    match verdict.does:
+        case "adopt":
+            return f"adopted as revision {n} ({verdict.rule}): {verdict.why}"
+        case "ask":
+            return f"asked, revision {n} waits for your word: {verdict.why}"
+        case _:
+            return f"discarded, revision {n}: {verdict.why}"
+
+
+async def _document(
+    conn: pool.Conn, agent: agents.Agent, row: dict[str, Any], verdict: gate.Verdict, evidence: gate.Evidence
+) -> dict[str, Any]:
+    """Every figure that the decision rests on."""
+    told = await trials.report(conn, agent, row["revision"])
+    return {
+        "rule": verdict.rule,
+        "proven": evidence.proven,
+        "counts": told["counts"],
+        "replays": told["replays"],
+        "cost_usd": str(told["cost_usd"]),
+        "trigger": _tally(evidence.trigger),
+        "before": _tally(evidence.before),
+        "stable": {str(case): _tally(tried) for case, tried in evidence.stable.items()},
+        "touched": evidence.touched,
+        "retires": row["retires"],
+        "narrowings": row["narrowings"],
+        "findings": row["findings"],
+        "thresholds": {
+            "needed": gate.NEEDED, "attempts": gate.ATTEMPTS, "before": gate.BEFORE, "sampled": gate.SAMPLED,
+            "replays": gate.MOST, "canary_runs": canary.RUNS, "canary_wrong": canary.WRONG,
+        },
+    }  # fmt: skip
+
+
+def _tally(tried: gate.Tried) -> dict[str, int]:
+    return {"passes": tried.passes, "fails": tried.fails, "unknown": tried.unknown}
+
+
+async def take_effect(conn: pool.Conn, agent: agents.Agent, n: int) -> None:
+    """What follows when a draft counts: contradicted cases retire, and its replays count towards admission."""
+    row = await (await conn.execute(Q["get"], {"agent": agent.id, "revision": n})).fetchone()
+    if row is None:
+        return
+    for case in [*row["retires"], *await _outspoken(conn, agent, row)]:
+        first = row["feedback"][0] if row["feedback"] else None
+        said = f"feedback {first} says otherwise" if first else "the owner's word says otherwise"
+        await cases.retire(conn, case, f"{said} (revision {n})", first)
+    for trial in await trials.of_draft(conn, agent, n):
+        counts = trial["revision"] == n and trial["verdict"] in ("pass", "fail")
+        if counts and trial["purpose"] in ("trigger", "regression"):
+            await cases.tried(conn, trial["case"], trial["model"], passed=trial["verdict"] == "pass")
+    if row["case_id"]:
+        await trials.admit(conn, agent, row["case_id"])
+
+
+async def _outspoken(conn: pool.Conn, agent: agents.Agent, row: dict[str, Any]) -> list[int]:
+    """Contested cases that the work on the corrected run's own task now contradicts: the newest word wins."""
+    passed = [
+        trial["run"]
+        for trial in await trials.of_draft(conn, agent, row["revision"])
+        if trial["purpose"] == "trigger" and trial["verdict"] == "pass"
+    ]
+    if not passed:
+        return []
+    made = await cases.work_of(conn, passed[-1])
+    found: list[int] = []
+    for case in row["contested"]:
+        wanted = [item for item in await cases.assertions(conn, case, row["parent"]) if item.kind != "effect"]
+        found += [case] if asserting.failing(wanted, made) else []
+    return found
+
+
+async def judged(conn: pool.Conn, agent: agents.Agent, trial: trials.Trial) -> None:
+    """A trial has its verdict: the draft, or the case's admission, goes on."""
+    if trial.purpose in trials.GATE:
+        await proceed(conn, agent, trial.draft)
+    elif trial.purpose == "admission" and trial.revision == agent.current and trial.verdict != "unknown":
+        passed = trial.verdict == "pass"
+        await cases.tried(conn, trial.case, trial.model or "", passed=passed)
+        if passed:
+            await trials.admit(conn, agent, trial.case)
+
+
+async def _narrow(
+    conn: pool.Conn, agent: agents.Agent, row: dict[str, Any], verdict: gate.Verdict, evidence: gate.Evidence
+) -> bool:
+    """Puts a narrower draft in the place of this one; whether there is one."""
+    draft = await _draft(conn, agent, row)
+    if draft.origin is None:
+        return False
+    facts = next((item.facts for item in evidence.findings if item.does == "narrow"), ())
+    if verdict.rule == "regression":
+        broken = [case for case in await cases.open_cases(conn, agent) if case.id in evidence.broken]
+        facts = scope.distinguishing([case.facts for case in broken], draft.origin.facts, draft.old)
+    new = scope.narrowed(draft.old, draft.new, facts, draft.origin.facts)
+    if not facts or _scopes(new) == _scopes(draft.new):
+        return False
+    change = revisions.Change(
+        f"narrowed to {', '.join(f'{fact}={draft.origin.facts[fact]}' for fact in facts)}: {verdict.why}"[:500],
+        "manager",
+        row["parent"],
+        row["feedback"][0] if row["feedback"] else None,
+        row["curation"],
+    )
+    n = await revisions.add(conn, agent, new, change)
+    await conn.execute(Q["copy_assertions"], {"agent": agent.id, "from": row["revision"], "to": n})
+    document = {"rule": verdict.rule, "narrowed_to": n, "findings": row["findings"], "facts": list(facts)}
+    why = f"{verdict.why} Revision {n} is narrower."
+    await revisions.decide(conn, agent, row["revision"], "narrow", author="gate", because=why, evidence=document)
+    stored = await revisions.load(conn, agent, n)
+    await begin(conn, agent, _again(draft, n, stored))
+    return True
+
+
+def _scopes(playbook: playbooks.Playbook) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+    return [(lesson.body, tuple(sorted(lesson.predicate.items()))) for lesson in playbook.lessons]
+
+
+def _again(draft: Draft, n: int, new: playbooks.Playbook) -> Draft:
+    return Draft(
+        n,
+        draft.old,
+        new,
+        draft.origin,
+        draft.case,
+        draft.curation,
+        draft.feedback,
+        draft.narrowings + 1,
+        draft.explicit,
+        draft.owner_decides,
+    )
+
+
+async def _draft(conn: pool.Conn, agent: agents.Agent, row: dict[str, Any]) -> Draft:
+    old = await revisions.load(conn, agent, row["parent"])
+    new = await revisions.load(conn, agent, row["revision"])
+    origin = await origin_of(conn, row["feedback"])
+    said = (row["narrowings"], row["explicit"], row["owner_decides"])
+    return Draft(row["revision"], old, new, origin, row["case_id"] or 0, row["curation"], tuple(row["feedback"]), *said)
+
+
+async def origin_of(conn: pool.Conn, given: Sequence[int]) -> lint.Origin | None:
+    """What a curation rests on: all that the owner said of one run, and the run. None without feedback on a run."""
+    said = [await feedback.get(conn, number) for number in given]
+    run = next((item.run_id for item in said if item.run_id), None)
+    if run is None:
+        return None
+    found = await runs.load(conn, run)
+    done = await cases.work_of(conn, run)
+    told = briefings.from_record(found.briefing).lessons if found.briefing else ()
+    draft = done.mails[-1]["body"] if done.mails else done.result
+    words = [item.comment for item in said] + [asserting.inserted(draft, item.edited) for item in said if item.edited]
+    return lint.Origin("\n".join(words), tasks.from_record(found.input), found.facts, done, told)
+
+
+async def adopt(conn: pool.Conn, agent: agents.Agent, n: int, because: str = "") -> None:
+    """The owner's word on a draft: it counts, whatever the gate said. Raises errors.Conflict, errors.NotFound."""
+    document = await trials.report(conn, agent, n)
+    evidence = {"counts": document["counts"], "replays": document["replays"], "cost_usd": str(document["cost_usd"])}
+    await revisions.decide(conn, agent, n, "adopt", because=because, evidence=evidence)
+    agent = await agents.by_id(conn, agent.id)
+    await take_effect(conn, agent, n)
+    await feedback.settle_revision(conn, agent, n, f"adopted as revision {n}")
+    await feedback.curate(conn, agent)
+
+
+async def discard(conn: pool.Conn, agent: agents.Agent, n: int, because: str = "") -> None:
+    """The owner's word against a draft. Raises errors.Conflict, errors.NotFound."""
+    document = await trials.report(conn, agent, n)
+    evidence = {"counts": document["counts"], "replays": document["replays"], "cost_usd": str(document["cost_usd"])}
+    await revisions.decide(conn, agent, n, "discard", because=because, evidence=evidence)
+    reason = f": {because}" if because else ""
+    await feedback.settle_revision(conn, agent, n, f"discarded with revision {n}{reason}")
+    await feedback.curate(conn, agent)
+
+
+async def newest_draft(conn: pool.Conn, curation: int) -> int | None:
+    """The last revision that a manager's run led to: a narrowed draft follows the one that it was made of."""
+    row = await (await conn.execute(Q["newest_draft"], {"run": curation})).fetchone()
+    return row["n"] if row else None

@@ -1,0 +1,30 @@
+-- add --
+-- Written once, before anything is tried
+INSERT INTO pocketlet.candidate (agent_id, revision, case_id, curation, feedback, findings, sample, pinned, retires, contested,
+                                 touched, unchanged, narrowings, explicit, owner_decides)
+VALUES (%(agent)s, %(revision)s, %(case)s, %(curation)s, %(feedback)s, %(findings)s, %(sample)s, %(pinned)s, %(retires)s,
+        %(contested)s, %(touched)s, %(unchanged)s, %(narrowings)s, %(explicit)s, %(owner_decides)s);
+
+-- get --
+-- With the agent's row locked, so that two replays that end at once take one step each in turn
+SELECT c.revision, c.case_id, c.curation, c.feedback, c.findings, c.sample, c.pinned, c.retires, c.contested, c.touched, c.narrowings,
+       c.explicit, c.owner_decides, r.parent, s.state,
+       EXISTS (SELECT FROM pocketlet.trial t
+                WHERE t.agent_id = c.agent_id AND t.draft = c.revision AND t.verdict = 'pending'
+                  AND t.purpose IN ('trigger', 'before', 'regression')) AS pending
+  FROM pocketlet.agent a
+  JOIN pocketlet.candidate c ON c.agent_id = a.id AND c.revision = %(revision)s
+  JOIN pocketlet.revision r ON r.agent_id = a.id AND r.n = c.revision
+  JOIN pocketlet.revision_state s ON s.agent_id = a.id AND s.n = c.revision
+ WHERE a.id = %(agent)s FOR UPDATE OF a;
+
+-- copy_assertions --
+-- The narrower draft is judged as the wider one was
+INSERT INTO pocketlet.assertion (case_id, feedback_id, kind, expected, revision)
+SELECT s.case_id, s.feedback_id, s.kind, s.expected, %(to)s
+  FROM pocketlet.assertion s JOIN pocketlet.cases c ON c.id = s.case_id
+ WHERE c.agent_id = %(agent)s AND s.revision = %(from)s ORDER BY s.id;
+
+-- newest_draft --
+-- The draft, or the narrower one in its place
+SELECT max(n) AS n FROM pocketlet.revision WHERE run_id = %(run)s HAVING max(n) IS NOT NULL;
