@@ -167,6 +167,7 @@ async def facts(desk: Desk, played: Played) -> dict[str, Any]:
         costs = await ledger.costs(conn, agent.id)
         known = await cases.listing(conn, agent)
         playbook = await revisions.load(conn, agent, agent.current)
+        tokens = await (await conn.execute(TOKENS, {"agent": agent.id})).fetchone()
     spent = {kind: sum((row["cost_usd"] for row in costs if row["kind"] == kind), Decimal(0)) for kind in KINDS}
     return {
         "drafts": len(drafts),
@@ -177,12 +178,18 @@ async def facts(desk: Desk, played: Played) -> dict[str, Any]:
         "poison_adopted": sum(str(streams.POISON) in lesson.body for lesson in playbook.lessons),
         "retired": sum(row["state"] == "retired" for row in known),
         "cases": _counts([row["state"] for row in known]),
-        "usd": float(sum(spent.values())),
+        "usd_per_item": float(sum(spent.values())) / (len(played.scores) or 1),
+        "prompt_tokens_last": int(tokens["tokens"]) if tokens else 0,
         "learning_share": float((spent["manager"] + spent["trial"]) / (sum(spent.values()) or 1)),
         "audit": await audit(desk, played),
     }
 
 
+TOKENS = b"""
+SELECT coalesce(percentile_disc(0.5) WITHIN GROUP (ORDER BY n.overhead_tokens), 0) AS tokens
+  FROM (SELECT r.overhead_tokens FROM pocketlet.run r
+         WHERE r.agent_id = %(agent)s AND r.kind = 'run' ORDER BY r.id DESC LIMIT 50) n
+"""
 KINDS = ("run", "manager", "trial")
 
 

@@ -8,7 +8,7 @@ from pocketlet import errors
 from pocketlet.agents import agent as agents
 from pocketlet.agents import revisions, runs
 from pocketlet.db import pool
-from pocketlet.learning import proving, tables, trials
+from pocketlet.learning import feedback, proving, tables, trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Card:
 
 async def of_run(conn: pool.Conn, run: int) -> Card | None:
     """The card that a talk's run ended in; None if it proposed nothing."""
-    n = await proving.newest_draft(conn, run)
+    n = await feedback.draft_of(conn, run)
     if n is None:
         return None
     agent = await agents.by_id(conn, (await runs.load(conn, run)).agent_id)

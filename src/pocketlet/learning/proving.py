@@ -5,7 +5,7 @@ doubles none; `gate` says what the step is, `pocketlet.candidate` and the trials
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pocketlet.agents import agent as agents
@@ -284,7 +284,8 @@ async def _narrow(
     why = f"{verdict.why} Revision {n} is narrower."
     await revisions.decide(conn, agent, row["revision"], "narrow", author="gate", because=why, evidence=document)
     stored = await revisions.load(conn, agent, n)
-    await begin(conn, agent, _again(draft, n, stored))
+    again = replace(draft, n=n, new=stored, narrowings=draft.narrowings + 1)
+    await begin(conn, agent, again)
     return True
 
 
@@ -292,27 +293,21 @@ def _scopes(playbook: playbooks.Playbook) -> list[tuple[str, tuple[tuple[str, st
     return [(lesson.body, tuple(sorted(lesson.predicate.items()))) for lesson in playbook.lessons]
 
 
-def _again(draft: Draft, n: int, new: playbooks.Playbook) -> Draft:
-    return Draft(
-        n,
-        draft.old,
-        new,
-        draft.origin,
-        draft.case,
-        draft.curation,
-        draft.feedback,
-        draft.narrowings + 1,
-        draft.explicit,
-        draft.owner_decides,
-    )
-
-
 async def _draft(conn: pool.Conn, agent: agents.Agent, row: dict[str, Any]) -> Draft:
     old = await revisions.load(conn, agent, row["parent"])
     new = await revisions.load(conn, agent, row["revision"])
-    origin = await origin_of(conn, row["feedback"])
-    said = (row["narrowings"], row["explicit"], row["owner_decides"])
-    return Draft(row["revision"], old, new, origin, row["case_id"] or 0, row["curation"], tuple(row["feedback"]), *said)
+    return Draft(
+        n=row["revision"],
+        old=old,
+        new=new,
+        origin=await origin_of(conn, row["feedback"]),
+        case=row["case_id"] or 0,
+        curation=row["curation"],
+        feedback=tuple(row["feedback"]),
+        narrowings=row["narrowings"],
+        explicit=row["explicit"],
+        owner_decides=row["owner_decides"],
+    )
 
 
 async def origin_of(conn: pool.Conn, given: Sequence[int]) -> lint.Origin | None:
@@ -348,9 +343,3 @@ async def discard(conn: pool.Conn, agent: agents.Agent, n: int, because: str = "
     reason = f": {because}" if because else ""
     await feedback.settle_revision(conn, agent, n, f"discarded with revision {n}{reason}")
     await feedback.curate(conn, agent)
-
-
-async def newest_draft(conn: pool.Conn, curation: int) -> int | None:
-    """The last revision that a manager's run led to: a narrowed draft follows the one that it was made of."""
-    row = await (await conn.execute(Q["newest_draft"], {"run": curation})).fetchone()
-    return row["n"] if row else None

@@ -24,7 +24,3 @@ INSERT INTO pocketlet.assertion (case_id, feedback_id, kind, expected, revision)
 SELECT s.case_id, s.feedback_id, s.kind, s.expected, %(to)s
   FROM pocketlet.assertion s JOIN pocketlet.cases c ON c.id = s.case_id
  WHERE c.agent_id = %(agent)s AND s.revision = %(from)s ORDER BY s.id;
-
--- newest_draft --
--- The draft, or the narrower one in its place
-SELECT max(n) AS n FROM pocketlet.revision WHERE run_id = %(run)s HAVING max(n) IS NOT NULL;
