@@ -6,17 +6,15 @@ import concurrent.futures
 import hashlib
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
 
-from bench.learning import arms, edits, figures, house, player
+from bench.learning import arms, edits, figures, house, player, report
 from bench.learning import stream as streams
 
 from pocketlet import settings
@@ -25,7 +23,6 @@ from pocketlet.db import pool
 from pocketlet.platform import database, queue
 from pocketlet.platform.gateways import models
 
-NOISE = 0.05  # of a score; chance moves both ends by as much on short streams
 QUICK = ("null", "no-gate", "ours", "oracle-context")
 
 
@@ -64,9 +61,9 @@ def model(options: argparse.Namespace, arm: arms.Arm) -> str:
     return "standin/" + ",".join(f"{name}={value:g}" for name, value in traits.items())
 
 
-async def one_seed(options: argparse.Namespace, seed: int) -> list[tuple[player.Played, dict[str, Any]]]:
+async def one_seed(options: argparse.Namespace, seed: int) -> report.Found:
     """Every arm on one seed's stream."""
-    played: list[tuple[player.Played, dict[str, Any]]] = []
+    played: report.Found = []
     stream = streams.generate(seed, options.items, streams.Policy(), words=options.words)
     async with workbench() as (opened, engine, folder):
         for name in options.arms:
@@ -86,7 +83,7 @@ async def one_seed(options: argparse.Namespace, seed: int) -> list[tuple[player.
     return played
 
 
-def job(options: argparse.Namespace, seed: int) -> list[tuple[player.Played, dict[str, Any]]]:
+def job(options: argparse.Namespace, seed: int) -> report.Found:
     """One seed, in a process of its own."""
     return asyncio.run(one_seed(options, seed))
 
@@ -97,11 +94,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", default="1-4", help="for instance 1-3 or 4,7,9")
     parser.add_argument("--items", type=int, default=200, help="mails in a stream")
     parser.add_argument("--flip", type=float, default=0.29, help="share of repeated tasks that end differently")
-    parser.add_argument("--flips", default="0", help="further flips at which only `ours` plays, for its regressions")
+    parser.add_argument("--flips", default="0", help="further flips, at which only `ours` and the harmful edits play")
     parser.add_argument("--obey", type=float, default=1.0)
     parser.add_argument("--slip", type=float, default=0.0)
     parser.add_argument("--gullible", type=float, default=1.0)
-    parser.add_argument("--window", type=int, default=0)
+    parser.add_argument("--window", type=int, default=0, help="words of a prompt that the model heeds; 0: all")
+    parser.add_argument("--windows", default="", help="further windows, at which `ours` plays against `full-history`")
     parser.add_argument("--curator-over", type=float, default=0.15)
     parser.add_argument("--curator-wrong", type=float, default=0.05)
     parser.add_argument("--curator-verbose", type=float, default=0.2)
@@ -115,6 +113,7 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     options.seeds = _numbers(options.seeds)
     options.flips = [float(part) for part in options.flips.split(",") if part and float(part) != options.flip]
+    options.windows = [int(part) for part in options.windows.split(",") if part]
     options.arms = list(arms.ARMS) if options.arms == "all" else options.arms.split(",")
     if unknown := sorted(set(options.arms) - set(arms.ARMS)):
         parser.error(f"there is no arm {', '.join(unknown)}; there are {', '.join(arms.ARMS)}")
@@ -141,112 +140,25 @@ def main() -> None:
     )
     print(f"manifest {digest}  " + "  ".join(f"{name}={value}" for name, value in manifest.items()))
     began = time.monotonic()
-    report = summary(options, run(options))
+    made = report.summary(options, run(options))
     for flip in options.flips:
-        found = run(argparse.Namespace(**{**vars(options), "flip": flip, "arms": ["ours"], "suites": False}))
-        report["line"]["at_other_flips"] |= {f"{flip:g}": ours([played for played, _ in found], options.items)}
-    tell(report)
+        found = run(argparse.Namespace(**{**vars(options), "flip": flip, "arms": ["ours"], "harmless": 0}))
+        report.add_flip(made, flip, found, options.items)
+    for window in options.windows:
+        more = {"window": window, "arms": ["ours", "full-history"], "suites": False}
+        report.add_window(made, window, run(argparse.Namespace(**{**vars(options), **more})))
+    report.tell(made)
     print(f"took {time.monotonic() - began:.0f} s")
     if options.json:
-        options.json.write_text(json.dumps(report, indent=1))
-    print(json.dumps(report["line"]))
+        options.json.write_text(json.dumps(made, indent=1))
+    print(json.dumps(made["line"]))
 
 
-def run(options: argparse.Namespace) -> list[tuple[player.Played, dict[str, Any]]]:
+def run(options: argparse.Namespace) -> report.Found:
     """Every seed, in as many processes as there are cores."""
     with concurrent.futures.ProcessPoolExecutor(min(os.cpu_count() or 1, len(options.seeds))) as workers:
         seeds = list(workers.map(job, [options] * len(options.seeds), options.seeds))
     return [one for seed in seeds for one in seed]
-
-
-def ours(played: Sequence[player.Played], items: int) -> dict[str, Any]:
-    """How the product's own arm did on its streams."""
-    fix = figures.to_fix(played)
-    audits = [one.facts["audit"] for one in played]
-    fixed, regressed = sum(a["fixed"] for a in audits), sum(a["regressed"] for a in audits)
-    return {
-        "feedback_to_fix_p50": fix["p50"],
-        "feedback_to_fix_p95": fix["p95"],
-        "feedback_censored": fix["censored"],
-        "feedback_counted": fix["counted"],
-        "unsanctioned_regressions": regressed,
-        "suspected_regressions": sum(a["suspected"] for a in audits),
-        "regressions_percent_of_fixed_per_1000_runs": round(100 * regressed / (fixed or 1) * 1000 / items, 3),
-        "fixed_cases": fixed,
-        "sanctioned_retirements": sum(one.facts["retired"] for one in played),
-        "questions_per_1000_runs": round(1000 * statistics.fmean(one.facts["questions"] / items for one in played), 1),
-        "poison_adopted": sum(one.facts["poison_adopted"] for one in played),
-        "learning_cost_share": round(statistics.fmean(one.facts["learning_share"] for one in played), 4),
-    }
-
-
-def summary(options: argparse.Namespace, found: Sequence[tuple[player.Played, dict[str, Any]]]) -> dict[str, Any]:
-    """All figures."""
-    by_arm = {name: [played for played, _ in found if played.arm == name] for name in options.arms}
-    areas = {name: [figures.success_area(one) for one in played] for name, played in by_arm.items()}
-    suites = [suite for played, suite in found if suite]
-    harmless, harmful = [suite["harmless"] for suite in suites], [suite["harmful"] for suite in suites]
-    planted, rejected = sum(h["planted"] for h in harmless), sum(h["rejected"] for h in harmless)
-    replays = [count for one in by_arm["ours"] for count in one.facts["replays"]]
-    replays += [count for h in harmless for count in h["replays"]]
-    line = ours(by_arm["ours"], options.items) | {
-        "false_reject": round(rejected / (planted or 1), 4),
-        "harmless_planted": planted,
-        "trials_mean": round(statistics.fmean(replays), 2) if replays else 0.0,
-        "trials_max": max(replays, default=0),
-        "harmful_total": sum(h["total"] for h in harmful),
-        "harmful_adopted": sum(h["adopted"] for h in harmful),
-        "prompt_overhead_tokens": max((suite["overhead"] for suite in suites), default=0),
-        "flip": options.flip,
-        "seeds": options.seeds,
-        "items": options.items,
-        "at_other_flips": {},
-        "valid": _in_place(areas),
-        "mechanism_score": {name: round(statistics.fmean(values), 4) for name, values in areas.items()},
-    }
-    against = {name: figures.paired(areas["ours"], values) for name, values in areas.items() if name != "ours"}
-    costs = {
-        name: {
-            "usd_per_item": round(statistics.fmean(one.facts["usd_per_item"] for one in played), 5),
-            "prompt_tokens_last": round(statistics.fmean(one.facts["prompt_tokens_last"] for one in played)),
-        }
-        for name, played in by_arm.items()
-    }
-    details = [{"arm": one.arm, "seed": one.seed, **one.facts, "suites": suite} for one, suite in found]
-    return {"line": line, "against": against, "costs": costs, "details": details, "not_built": arms.NOT_BUILT}
-
-
-def _in_place(areas: dict[str, list[float]]) -> bool:
-    """Whether floor and ceiling lie where they have to: if not, the whole report is void."""
-    floor, ceiling = areas.get("null"), areas.get("oracle-context")
-    mean = {name: statistics.fmean(values) for name, values in areas.items()}
-    low = floor is None or all(value >= mean["null"] - NOISE for value in mean.values())
-    high = ceiling is None or all(value <= mean["oracle-context"] + NOISE for value in mean.values())
-    return low and high
-
-
-def tell(report: dict[str, Any]) -> None:
-    """The report as people read it."""
-    scores = report["line"]["mechanism_score"]
-    print(f"\n{'arm':<16} {'score':>6} {'prompt':>7} {'usd/item':>9}   ours - arm (95 % interval over seeds)")
-    for name in sorted(scores, key=lambda name: scores[name]):
-        low_high = report["against"].get(name)
-        told = f"{low_high[0]:+.3f} ({low_high[1]:+.3f} .. {low_high[2]:+.3f})" if low_high else ""
-        cost = report["costs"][name]
-        figures_of = f"{cost['prompt_tokens_last']:>7} {cost['usd_per_item']:>9.5f}"
-        print(f"{name:<16} {scores[name]:>6.3f} {figures_of}   {told:<26} {arms.ARMS[name].says}")
-    if not report["line"]["valid"]:
-        print("VOID: floor or ceiling is out of place; no figure below means anything.")
-    print(f"not built: {', '.join(report['not_built'])}\n")
-    for one in report["details"]:
-        if one["arm"] == "ours":
-            told = {
-                name: one[name]
-                for name in ("drafts", "states", "lessons", "cases", "retired", "audit", "learning_share")
-            }
-            print(f"seed {one['seed']}: {told}")
-            for suite, told in (("harmful", "by_kind"), ("harmless", "by_outcome")):
-                print(f"  {suite}: {one['suites'][suite][told] if one['suites'] else 'not planted'}")
 
 
 if __name__ == "__main__":

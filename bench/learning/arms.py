@@ -24,7 +24,8 @@ class Arm:
 
 
 NO_GATE = {(gate, "after"): lambda _: gate.Verdict("adopt", "no-gate", "Nothing was tried.")}
-NO_PROVENANCE = {(lint, "_foreign"): lambda *_: set(), (lint, "_quoted"): lambda *_: set()}
+NO_PROVENANCE = {(lint, "_words"): lambda *_: ()}
+ONE_REPLAY = {"ATTEMPTS": 1, "NEEDED": 1, "WAVERING": 1, "MAJORITY": 1, "BEFORE": 0}
 ARMS: dict[str, Arm] = {
     "null": Arm("floor: no memory of anything, no feedback"),
     "no-feedback": Arm("the runs' own results can be searched, nobody says anything", model={"sql": 2}),
@@ -35,7 +36,7 @@ ARMS: dict[str, Arm] = {
     "no-gate": Arm("whatever the manager drafts counts", "feedback", patch=NO_GATE),
     "single-shot": Arm(
         "one replay a case, any failure rejects", "feedback",
-        patch={(gate, "ATTEMPTS"): 1, (gate, "NEEDED"): 1, (gate, "BEFORE"): 0},
+        patch={(gate, name): value for name, value in ONE_REPLAY.items()},
     ),
     "no-provenance": Arm("a lesson may say what the owner did not", "feedback", patch=NO_PROVENANCE),
     "placebo": Arm("lessons of equal length and scope that say something else", "placebo", patch=NO_GATE),

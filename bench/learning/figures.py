@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bench.learning import player
 
 RESAMPLES = 10_000
+Z = 1.96  # of a normal distribution, at 95 %
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
@@ -27,6 +28,16 @@ def paired(ours: Sequence[float], theirs: Sequence[float], *, seed: int = 1) -> 
     dice = random.Random(seed)
     means = sorted(statistics.fmean(dice.choices(differences, k=len(differences))) for _ in range(RESAMPLES))
     return statistics.fmean(differences), means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES)]
+
+
+def wilson(count: int, of: int) -> tuple[float, float]:
+    """The 95 % interval of a share by Wilson's score: 0 of 8 may well be a third. Of nothing, anything is possible."""
+    if not of:
+        return 0.0, 1.0
+    share, spread = count / of, Z * Z / of
+    middle = (share + spread / 2) / (1 + spread)
+    half = Z / (1 + spread) * math.sqrt(share * (1 - share) / of + spread / (4 * of))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def to_fix(played: Sequence[player.Played]) -> dict[str, float | int | None]:

@@ -49,6 +49,7 @@ since: 2026-01-01T00:00:00+00:00
 ---
 {text}
 """
+NEVER_RIGHT = -1
 
 
 def write(path: Path, name: str, model: str, stream: streams.Stream, *, scoped: bool = True) -> Path:
@@ -80,9 +81,14 @@ def instruct(path: Path, comments: Sequence[str]) -> None:
     (path / "INSTRUCTIONS.md").write_text(text)
 
 
-def granted(mails: Sequence[Mapping[str, str]]) -> int | None:
-    """What the answer grants, by its own words; -1 for two different grants."""
-    found = {
+def grants(mails: Sequence[Mapping[str, str]]) -> set[int]:
+    """Every number that the answer grants, by its own words."""
+    return {
         int(part.split()[-1]) for mail in mails for part in mail["body"].split(" %")[:-1] if part.split()[-1].isdigit()
     }
-    return -1 if len(found) > 1 else next(iter(found), None)
+
+
+def granted(mails: Sequence[Mapping[str, str]]) -> int | None:
+    """What the answer grants; NEVER_RIGHT for two different grants, and for no answer at all."""
+    found = grants(mails)
+    return NEVER_RIGHT if len(found) > 1 or not mails else next(iter(found), None)

@@ -196,9 +196,14 @@ async def test_a_draft_of_an_older_revision_is_not_adopted_over_a_newer_one(open
     await shop.learn(lambda _: "Sorry.")
     _, second = await drafted(shop, run)
     await shop.learn(lambda _: "Sorry.")
+    async with shop.database.api() as conn:
+        older = await revisions.load(conn, shop.agent, first)
+        stray = await revisions.add(conn, shop.agent, older, revisions.Change("by hand", "owner", 1))
     await shop.decide(first, "adopt")
+    assert (await shop.states())[second] == "discarded"  # its feedback is taken up again
     with pytest.raises(errors.Conflict, match="drafted from revision 1"):
-        await shop.decide(second, "adopt")
+        await shop.decide(stray, "adopt")
+    await shop.learn(lambda _: "Sorry.", (finishes("Nothing.", "no_change"),))
     assert len((await shop.playbook(first)).lessons) == 1
     signs = drafting(topic="A name", body="Sign with a name.", when={})
     _, third = await drafted(shop, run, *signs, said="Sign with a name.")

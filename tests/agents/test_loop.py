@@ -1,5 +1,6 @@
 """The loop: what a model may say, what it is told then, and where a run ends."""
 
+import dataclasses
 import json
 
 import pytest
@@ -7,7 +8,7 @@ from scripted_model import calls, finishes, mails, says
 from workshop import Workshop, mail
 
 from pocketlet import errors
-from pocketlet.agents import journal, runs
+from pocketlet.agents import journal, revisions, runs
 
 
 async def test_a_text_reply_ends_the_run(shop: Workshop) -> None:
@@ -176,9 +177,12 @@ async def test_the_briefing_is_pinned_with_the_revision(shop: Workshop) -> None:
     shop.says(mails("ann@customer.example"), finishes())
     run = await shop.run(mail())
     before = await shop.ending(run)
-    await shop.change("UPDATE pocketlet.agent SET current = 99 WHERE name = %s", shop.name)
+    async with shop.database.api() as conn:
+        other = dataclasses.replace(await revisions.load(conn, shop.agent, 1), instructions="Be rude.\n")
+        await revisions.decide(
+            conn, shop.agent, await revisions.add(conn, shop.agent, other, revisions.Change("by hand")), "import"
+        )
     await shop.answer(run)
-    await shop.change("UPDATE pocketlet.agent SET current = 1 WHERE name = %s", shop.name)
     assert (await shop.ending(run))["state"] == "done"
     assert (await shop.ending(run))["briefing_hash"] == before["briefing_hash"]
     first, second = shop.model.requests[shop.name]

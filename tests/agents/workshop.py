@@ -27,7 +27,7 @@ from pocketlet.agents import (
 from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool
-from pocketlet.learning import cases, feedback, kinds, proving, trials
+from pocketlet.learning import adoption, cases, feedback, kinds, trials
 from pocketlet.platform import queue
 from pocketlet.platform.gateways import models, submission
 
@@ -250,10 +250,8 @@ class Workshop:
         """The owner's word on a revision."""
         async with self.database.api() as conn:
             self.agent = await agents.get(conn, self.name)
-            if verdict in ("adopt", "discard"):
-                await {"adopt": proving.adopt, "discard": proving.discard}[verdict](conn, self.agent, revision)
-            else:
-                await revisions.decide(conn, self.agent, revision, verdict)
+            words = {"adopt": adoption.adopt, "discard": adoption.discard, "rollback": adoption.roll_back}
+            await words[verdict](conn, self.agent, revision)
             self.agent = await agents.get(conn, self.name)
 
     async def playbook(self, revision: int) -> playbooks.Playbook:

@@ -50,10 +50,21 @@ async def report(shop: Workshop, revision: int) -> dict[str, Any]:
         return await trials.report(conn, shop.agent, revision)
 
 
+async def evidence(shop: Workshop, revision: int) -> dict[str, Any]:
+    """What the newest decision on a revision rests on."""
+    query = "SELECT evidence FROM pocketlet.decision WHERE agent_id = %s AND revision = %s ORDER BY id DESC LIMIT 1"
+    return (await shop.row(query, shop.agent.id, revision))["evidence"]
+
+
 async def decisions(shop: Workshop) -> list[tuple[int, str, str]]:
     """Revision, verdict and author of every decision, in order."""
     query = "SELECT revision, verdict, author FROM pocketlet.decision WHERE agent_id = %s ORDER BY id"
     return [(row["revision"], row["verdict"], row["author"]) for row in await shop.rows(query, shop.agent.id)]
+
+
+async def newest(shop: Workshop) -> int:
+    """The run that was made last."""
+    return (await shop.row("SELECT max(id) AS id FROM pocketlet.run WHERE agent_id = %s", shop.agent.id))["id"]
 
 
 async def unsettled(shop: Workshop) -> int:

@@ -62,9 +62,7 @@ def mailed(body: str, *calls: tuple[str, str]) -> asserting.Work:
 
 def case(number: int, **more: Any) -> cases.Case:
     """A stable case."""
-    known = cases.Case(
-        number, number, "stable", True, 3, False, None, [], FACTS, TASK.record(), None, "outside", None, 0
-    )
+    known = cases.Case(number, number, "stable", True, 3, False, None, FACTS, TASK.record(), None, "outside", None)
     return replace(known, **more)
 
 

@@ -20,7 +20,6 @@ HOLDING = [
     ("contains", {"text": "YOUR PARCEL"}),
     ("absent", {"text": "delivered"}),
     ("max_words", {"n": "7"}),
-    ("regex", {"pattern": r"dear \w+"}),
 ]
 BROKEN = [
     ("effect", {"to": "eve@evil.example"}),
@@ -31,7 +30,6 @@ BROKEN = [
     ("contains", {"text": "sorry about"}),
     ("absent", {"text": "sorry"}),
     ("max_words", {"n": "6"}),
-    ("regex", {"pattern": r"dear \d+"}),
 ]
 
 

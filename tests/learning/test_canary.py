@@ -59,6 +59,17 @@ async def test_a_wrong_run_that_did_not_follow_the_lesson_says_nothing_of_it(sho
         assert await called(shop, "wrong", WRONG) == 2
 
 
+async def test_of_a_lesson_that_expects_nothing_every_wrong_run_counts(shop: Workshop) -> None:
+    await corrected(shop, await answered(shop), *drafting(expect=[]))
+    await shop.learn(works)
+    assert await shop.states() == {1: "current", 2: "asked"}  # no replay can prove it
+    await shop.decide(2, "adopt")
+    shop.says(*NOTHING, manager=True)
+    assert await called(shop, "wrong", WRONG) == 2
+    assert await called(shop, "wrong", RIGHT) == 3
+    assert (await decisions(shop))[-1] == (3, "revert", "gate")
+
+
 async def test_after_its_first_three_runs_a_lesson_is_no_longer_watched(shop: Workshop) -> None:
     await taught(shop)
     for verdict in ("right", "right", "wrong", "wrong", "wrong"):

@@ -1,13 +1,20 @@
 """Stored cases: how they come to gate, how they stop to, and what judges them."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import psycopg
 import pytest
-from corrections_by_hand import RIGHT, WRONG, answered, case, corrected, drafting, works
-from scripted_model import finishes, mails
+from corrections_by_hand import RIGHT, WRONG, answered, case, corrected, drafting, newest, works
+from scripted_model import calls, finishes, mails
 from workshop import CUSTOMER, Workshop, mail
 
 from pocketlet import errors
+from pocketlet.agents import agent as agents
+from pocketlet.agents import loop, toolbox, work
 from pocketlet.learning import assertions as asserting
-from pocketlet.learning import cases, feedback
+from pocketlet.learning import cases, cassette, kinds
 
 MODEL = "openai:small"
 
@@ -61,7 +68,7 @@ async def test_a_run_that_is_corrected_vouches_for_nothing_any_more(shop: Worksh
 async def test_a_retired_case_stays_so_and_a_quarantined_one_comes_back(shop: Workshop) -> None:
     gone, ill = await right(shop), await right(shop)
     async with shop.database.api() as conn:
-        await cases.retire(conn, (await case(shop, gone))["id"], "a newer word", None)
+        await cases.retire(conn, (await case(shop, gone))["id"], "a newer word", None, 1)
         await cases.quarantine(conn, (await case(shop, ill))["id"], "not recorded")
         found = [one.run for one in await cases.open_cases(conn, shop.agent)]
     assert found == [ill]
@@ -132,20 +139,84 @@ async def test_accepted_work_is_asked_about_every_text_that_somebody_cared_about
     ]
 
 
-async def test_an_edit_becomes_assertions_of_its_case(shop: Workshop) -> None:
+async def test_the_texts_of_a_draft_that_never_counted_are_not_asked_about(shop: Workshop) -> None:
+    kept = await right(shop)
+    await corrected(shop, await answered(shop, "Hello."), *drafting(expect=[{"kind": "absent", "text": "hello"}]))
+    await shop.learn(lambda _: "Hello.")
+    assert await shop.states() == {1: "current", 2: "discarded"}
+    assert await judged_by(shop, kept, 1) == [f"a mail goes to {CUSTOMER}"]
+    await corrected(shop, await answered(shop))
+    await shop.learn(works)
+    assert shop.agent.current == 3
+    assert await judged_by(shop, kept, 3) == [f"a mail goes to {CUSTOMER}", "the answer contains “sorry”"]
+    assert await judged_by(shop, kept, 1) == [f"a mail goes to {CUSTOMER}"]
+
+
+async def test_there_is_no_pattern_to_match(shop: Workshop) -> None:
+    run = await right(shop)
+    async with shop.database.api() as conn:
+        number = await cases.of_run(conn, run)
+        with pytest.raises(psycopg.errors.CheckViolation):
+            await cases.add_assertion(conn, number, asserting.Assertion("regex", {"pattern": "(a+)+"}))
+
+
+async def unrecorded(context: toolbox.Context, args: Mapping[str, Any]) -> toolbox.Outcome:
+    """What a trial may not do: it goes to no recorded run."""
+    raise AssertionError
+
+
+async def test_a_trial_with_a_call_that_was_not_recorded_quarantines_its_case(shop: Workshop) -> None:
+    run = await answered(shop)
+    number = await corrected(shop, run)
+    abroad = toolbox.Tool("abroad", "Reads something outside.", unrecorded, {})
+    trial = replace(
+        kinds.KINDS["trial"], tools=lambda found: cassette.tools(found, {**work.tools(found), "abroad": abroad})
+    )
+    await shop.advance(await newest(shop))
+    shop.says(calls(("abroad", {})), mails(CUSTOMER, RIGHT), finishes())
+    await loop.advance(shop.engine, {**kinds.KINDS, "trial": trial}, await newest(shop))
+    row = await case(shop, run)
+    assert row["state"] == "quarantined"
+    assert row["reason"].endswith("abroad was not recorded")
+    assert await shop.states() == {1: "current", 2: "asked"}
+    assert "could not be carried out" in (await shop.outcome(number) or "")
+
+
+async def test_an_edit_becomes_assertions_of_its_case_with_the_draft_that_is_made_of_it(shop: Workshop) -> None:
     run = await answered(shop, "Dear Ann,\nit comes by Monday.")
-    shop.says(finishes("Nothing.", "no_change"), manager=True)
-    number, _ = await shop.feedback(run, "change", "", "Dear Ann,\nwe are sorry.")
-    assert (await judged_by(shop, run, 1))[1:] == [
+    mailed = f"a mail goes to {CUSTOMER}"
+    number = await corrected(shop, run, said="Say sorry.", edited="Dear Ann,\nwe are sorry.")
+    await shop.learn(lambda trial: WRONG if trial["purpose"] == "before" else RIGHT)
+    assert await judged_by(shop, run, 1) == [mailed]
+    assert await judged_by(shop, run, 2) == [
+        mailed,
+        "the answer contains “sorry”",
         "the answer contains “we are sorry.”",
         "the answer does not contain “it comes by Monday.”",
     ]
-    rows = await shop.rows(
-        "SELECT DISTINCT feedback_id, revision FROM pocketlet.assertion WHERE feedback_id = %s", number
-    )
-    assert rows == [{"feedback_id": number, "revision": None}]
+    query = "SELECT DISTINCT feedback_id, revision FROM pocketlet.assertion WHERE feedback_id = %s"
+    assert await shop.rows(query, number) == [{"feedback_id": number, "revision": 2}]
     async with shop.database.api() as conn:
-        assert (await feedback.outcome(conn, number))["outcome"] == "no change: Nothing."
+        shop.agent = await agents.get(conn, shop.name)
         (listed,) = await cases.listing(conn, shop.agent)
-    assert listed["assertions"] == await judged_by(shop, run, 1)
-    assert (listed["run"], listed["state"], listed["audit"]) == (run, "candidate", cases.audit(listed["case"]))
+    assert shop.agent.current == 2
+    assert listed["assertions"] == await judged_by(shop, run, 2)
+    assert (listed["run"], listed["audit"]) == (run, cases.audit(listed["case"]))
+
+
+async def test_an_edit_that_taught_nothing_judges_nothing(shop: Workshop) -> None:
+    run = await answered(shop, "Dear Ann,\nit comes by Monday.")
+    shop.says(finishes("Nothing.", "no_change"), manager=True)
+    number, _ = await shop.feedback(run, "change", "", "Dear Ann,\nwe are sorry.")
+    assert await judged_by(shop, run, 1) == [f"a mail goes to {CUSTOMER}"]
+    assert await shop.outcome(number) == "no change: Nothing."
+
+
+async def test_the_newest_text_that_the_owner_stood_for_counts_within_a_case_too(shop: Workshop) -> None:
+    run = await answered(shop)
+    await corrected(shop, run)
+    await shop.learn(works)
+    assert await judged_by(shop, run, 2) == [f"a mail goes to {CUSTOMER}", "the answer contains “sorry”"]
+    shop.says(finishes("Nothing.", "no_change"), manager=True)
+    await shop.feedback(run, "change", "", "No excuse.")
+    assert await judged_by(shop, run, 2) == [f"a mail goes to {CUSTOMER}"]

@@ -1,5 +1,6 @@
 """A draft on its way through the gate, with a model that says what the test wrote down."""
 
+import re
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -14,6 +15,7 @@ from corrections_by_hand import (
     corrected,
     decisions,
     drafting,
+    evidence,
     report,
     unsettled,
     works,
@@ -41,13 +43,11 @@ async def test_a_fix_that_proves_itself_counts_and_its_case_becomes_stable(shop:
     )
     assert shop.agent.current == 2
     assert await decisions(shop) == [(1, "import", "owner"), (2, "adopt", "gate")]
-    evidence = (await shop.row("SELECT evidence FROM pocketlet.decision WHERE verdict = 'adopt' ORDER BY id DESC"))[
-        "evidence"
-    ]
-    assert (evidence["rule"], evidence["replays"]) == ("proven", 4)
-    assert evidence["trigger"] == {"passes": 2, "fails": 0, "unknown": 0}
-    assert evidence["before"] == {"passes": 0, "fails": 2, "unknown": 0}
-    assert evidence["thresholds"]["replays"] == 12
+    found = await evidence(shop, 2)
+    assert (found["rule"], found["replays"]) == ("proven", 4)
+    assert found["trigger"] == {"passes": 2, "fails": 0, "unknown": 0}
+    assert found["before"] == {"passes": 0, "fails": 2, "unknown": 0}
+    assert found["thresholds"]["replays"] == 12
     told = await case(shop, run)
     assert (told["state"], told["passes"], told["accepted"]) == ("stable", 3, False)
 
@@ -70,6 +70,20 @@ async def test_a_draft_that_fixes_nothing_is_discarded(shop: Workshop) -> None:
     assert await shop.learn(lambda _: WRONG) == ["manager", "trigger", "trigger", "trigger"]
     assert await shop.outcome(number) == "discarded, revision 2: The case that it is for failed 3 times of 3."
     assert await shop.states() == {1: "current", 2: "discarded"}
+
+
+@pytest.mark.parametrize(("last", "state"), [(RIGHT, "fixed"), (WRONG, "still-wrong")])
+async def test_after_one_pass_of_three_it_takes_three_of_five(shop: Workshop, last: str, state: str) -> None:
+    number = await corrected(shop, await answered(shop))
+    bodies = iter([RIGHT, WRONG, WRONG, RIGHT, last])
+    purposes = await shop.learn(lambda trial: next(bodies) if trial["purpose"] == "trigger" else works(trial))
+    assert purposes[:6] == ["manager", *["trigger"] * 5]
+    assert (await report(shop, 2))["counts"] == {state: 1}
+    told = {
+        "fixed": "adopted as revision 2 (proven)",
+        "still-wrong": "discarded, revision 2: The case that it is for failed 3 times of 5.",
+    }
+    assert (await shop.outcome(number) or "").startswith(told[state])
 
 
 async def test_a_change_that_the_agents_owner_decides_on(open_shop: Opener) -> None:
@@ -116,7 +130,7 @@ async def test_a_draft_that_breaks_a_case_is_narrowed_until_it_does_not(open_sho
     number = await corrected(shop, run, *drafting(expect=NO_IDEA))
     await shop.learn(works)
     assert await shop.states() == {1: "adopted", 2: "narrowed", 3: "current"}
-    assert (await shop.outcome(number) or "").startswith("adopted as revision 3 (proven)")
+    assert (await shop.outcome(number) or "").startswith("adopted as revision 3 (unproven)")  # the wider one's count
     (lesson,) = (await shop.playbook(3)).lessons
     assert lesson.predicate == LATE | {"tier": "gold"}
     told = await report(shop, 2)
@@ -137,9 +151,10 @@ async def test_a_draft_is_narrowed_twice_and_then_it_asks(open_shop: Opener) -> 
     assert await shop.states() == {1: "current", 2: "narrowed", 3: "narrowed", 4: "asked"}
     (lesson,) = (await shop.playbook(4)).lessons
     assert lesson.predicate == LATE | {"tier": "gold", "channel": "chat"}
-    assert (await shop.outcome(number) or "").startswith("asked, revision 4 waits for your word: Case ")
+    assert await shop.outcome(number) == "asked, revision 4 waits for your word: 12 replays were not enough to tell."
     assert await unsettled(shop) == 0
-    assert [(await report(shop, n))["replays"] for n in (2, 3, 4)] == [5, 5, 5]
+    assert [(await report(shop, n))["replays"] for n in (2, 3, 4)] == [5, 5, 2]
+    assert (await evidence(shop, 4))["spent"] == 10
 
 
 async def test_a_draft_is_narrowed_without_a_replay_if_accepted_answers_show_it_too_wide(open_shop: Opener) -> None:
@@ -172,6 +187,14 @@ async def test_the_audit_share_is_not_tried(shop: Workshop) -> None:
     await shop.change("UPDATE pocketlet.cases SET state = 'stable', passes = 3 WHERE id = %s", number)
     await corrected(shop, await answered(shop))
     assert "regression" not in await shop.learn(works)
+
+
+async def test_the_same_words_on_work_that_followed_the_lesson_are_taken_up(shop: Workshop) -> None:
+    await corrected(shop, await answered(shop))
+    await shop.learn(works)
+    number = await corrected(shop, await answered(shop, RIGHT), finishes("Nothing.", "no_change"))
+    assert await shop.learn(works) == ["manager"]
+    assert await shop.outcome(number) == "no change: Nothing."
 
 
 async def test_the_same_words_again_are_not_written_louder(shop: Workshop) -> None:
@@ -238,9 +261,11 @@ async def test_a_gate_that_can_not_try_adopts_nothing(shop: Workshop, purpose: s
         async with shop.database.setup() as conn:
             await conn.execute(b"UPDATE pocketlet.budget SET spent = cap WHERE scope = %s", (scope,))
     await shop.learn()
-    assert await shop.outcome(number) == (
+    said = await shop.outcome(number) or ""
+    assert said.startswith(
         "asked, revision 2 waits for your word: A replay could not be carried out, so it says neither yes nor no."
     )
+    assert re.search(r"`pocketlet retry \d+` tries it again\.$", said)
     assert await shop.states() == {1: "current", 2: "asked"}
     assert not shop.model.faults[shop.name]
 

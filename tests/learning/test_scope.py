@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from drafts import FACTS, LATE, gating, known, lesson, origin, playbook
+from drafts import FACTS, LATE, gating, known, lesson, mailed, origin, playbook
 
 from pocketlet.agents import playbook as playbooks
 from pocketlet.learning import assertions as asserting
@@ -72,11 +72,38 @@ def test_a_narrower_lesson_goes_before_so_only_a_trial_can_tell() -> None:
 
 
 def test_what_rests_on_a_lesson_that_the_owner_speaks_against_is_contested() -> None:
-    old, new = playbook(NO_SORRY), playbook(lesson("Say hello.", expect=({"kind": "contains", "text": "way"},)))
+    dated = lesson("Name the day.", number=1, expect=({"kind": "contains", "text": "by Monday"},))
+    new = playbook(dated, lesson("Never promise a date.", expect=({"kind": "absent", "text": "with you"},)))
+    old, rests = playbook(dated), asserting.read(dated.expect[0])
+    about = known(old, new, "We call you by Monday.", assertions=[rests])
+    contested = replace(NOWHERE, contested=(about.affected.case.id,))
+    spoken = origin("Never promise a date.", "It will be with you by Monday.", lessons=(1,))
+    assert scope.of(old, new, [about], spoken) == contested
+    apart = replace(spoken, work=mailed("It will be with you.\nCall us by Monday."))
+    for unsaid in (replace(spoken, lessons=()), apart):  # it had not been told, and did not say both at once
+        assert scope.of(old, new, [about], unsaid) == NOWHERE
+    assert scope.of(old, new, [known(old, new, "We call you by Monday.")], spoken) == NOWHERE  # it rests on nothing
+    elsewhere = known(old, new, "We call you by Monday.", SILVER, assertions=[rests])
+    assert scope.of(old, new, [elsewhere], spoken) == NOWHERE
+
+
+def test_a_lesson_that_is_no_contrary_contests_nothing() -> None:
     rests = asserting.read(NO_SORRY.expect[0])
-    about = known(old, new, facts=SILVER, assertions=[rests])
-    assert reach(new, about, old=old) == replace(NOWHERE, contested=(about.affected.case.id,))
-    assert reach(new, known(old, new, facts=SILVER), old=old) == NOWHERE
+    old, new = playbook(NO_SORRY), playbook(lesson("Say hello.", expect=({"kind": "contains", "text": "way"},)))
+    assert reach(new, known(old, new, assertions=[rests]), old=old) == NOWHERE
+
+
+def test_tasks_that_show_no_declared_fact_have_nothing_in_common() -> None:
+    nothing = dict.fromkeys(("intent", "tier", "channel"), "other")
+    new = playbook(lesson(when={}))
+    about = known(OLD, new, facts=nothing)
+    found = scope.of(OLD, new, [about], origin(facts=FACTS | nothing))
+    assert found.retires == ()
+    assert found.finding
+    assert (found.finding.does, found.finding.rule) == ("ask", "too-wide")
+    one = nothing | {"channel": "chat"}
+    alike = known(OLD, new, facts=one)
+    assert scope.of(OLD, new, [alike], origin(facts=FACTS | one)).retires == (alike.affected.case.id,)
 
 
 def test_an_assertion_of_another_case_holds_it_up_too() -> None:

@@ -54,6 +54,12 @@ def test_a_question_a_change_and_back(desk: command_line.Cli, tmp_path: Path) ->
     assert asked[1]["tool"] == "sql"
     assert asked[1]["error"] is None
     assert str(first["run"]) in asked[-1]["text"]
+    sent = desk("chat", "desk", "What did you send last week?", "--json")
+    assert events(sent)[-1]["text"].startswith("1 row: ")
+    looked = desk("show", events(sent)[-1]["run"], "--json").out
+    assert "whoever wrote" in looked
+    assert "ann@customer.example" not in looked
+    assert "mail to ann@customer.example" in desk("show", first["run"]).out
     lines = "From now on never promise a date.\naccept\nundo\nundo\n"
     told = events(desk("chat", "desk", "--json", stdin=lines))
     kinds = [event["event"] for event in told if event["event"] != "step"]

@@ -28,6 +28,13 @@ async def get(conn: pool.Conn, name: str) -> Agent:
     return Agent(row["id"], row["name"], row["origin"], row["current"])
 
 
+async def lock(conn: pool.Conn, agent_id: int) -> None:
+    """Takes the agent's row for this transaction, in a statement of its own and before anything is written that refers
+    to it: whoever learns something takes turns, and sees what the one before has done.
+    """
+    await conn.execute(Q["lock"], {"id": agent_id})
+
+
 async def by_id(conn: pool.Conn, agent_id: int) -> Agent:
     """The agent of a run, say."""
     row = await (await conn.execute(Q["by_id"], {"id": agent_id})).fetchone()

@@ -117,7 +117,9 @@ async def _drive(engine: Engine, kind: Kind, run: runs.Run) -> None:
         playbook = await revisions.load(conn, agent, run.revision)
         work = Work(run, agent, playbook, tasks.from_record(run.input))
         briefing = await _briefing(engine, conn, kind, work)
+        budget = (await revisions.load(conn, agent, agent.current)).manifest.budget  # the owner's word of today
         steps = await journal.read(conn, run.id)
+    manifest = replace(playbook.manifest, budget=budget)
     while True:
         work = replace(work, run=replace(run, label=policy.join(run.label, *(step.label for step in steps))))
         if await _stopped(engine, kind, work):
@@ -129,7 +131,7 @@ async def _drive(engine: Engine, kind: Kind, run: runs.Run) -> None:
             return await _finish(engine, kind, work, steps, _in_words(steps[-1]))
         else:
             _check_limits(work, steps)
-            step = await engine.thinker.think(work.run, work.agent, playbook.manifest, briefing, state)
+            step = await engine.thinker.think(work.run, work.agent, manifest, briefing, state)
         if step is None:
             return None
         steps.append(journal.as_stored(step))

@@ -1,5 +1,6 @@
 """agent.toml: what an agent is for, on which model, with which tools, within which budget."""
 
+import functools
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ class Manifest:
     notes: tuple[str, ...] = ()
 
 
+@functools.lru_cache(maxsize=256)
 def parse(text: str, *, where: str = "agent.toml") -> Manifest:
     """Raises errors.BadAgent with the line and column, or the key, that is wrong."""
     try:

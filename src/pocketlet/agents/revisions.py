@@ -55,6 +55,7 @@ def _lesson(row: Mapping[str, Any]) -> playbooks.Lesson:
 
 async def add(conn: pool.Conn, agent: agents.Agent, playbook: playbooks.Playbook, change: Change) -> int:
     """Stores a draft; its number. Lessons without an id become rows; a name that is taken gets a number."""
+    await agents.lock(conn, agent.id)
     taken = {row["name"] for row in await (await conn.execute(Q["names"], {"agent": agent.id})).fetchall()}
     lessons: list[playbooks.Lesson] = []
     for lesson in playbook.lessons:

@@ -13,8 +13,8 @@ from pocketlet.agents import task as tasks
 from pocketlet.db import pool
 from pocketlet.demo import data, mails, stage, telling, waiting
 from pocketlet.demo import world as worlds
+from pocketlet.learning import adoption, cases, compare, feedback, trials
 from pocketlet.learning import assertions as asserting
-from pocketlet.learning import cases, compare, feedback, proving, trials
 from pocketlet.platform import database as databases
 from pocketlet.platform import ledger
 from pocketlet.platform.gateways import endpoints
@@ -147,7 +147,7 @@ async def gives_feedback(story: Story) -> Told:
         teller.say("Replays on past runs, before it counts:")
         teller.trials(report["trials"], report["counts"], report["cost_usd"])
         evidence = {"counts": report["counts"], "cost_usd": str(report["cost_usd"])}
-        await proving.adopt(conn, agent, draft)
+        await adoption.adopt(conn, agent, draft)
     teller.say(f"You adopt it: revision {draft} is current.", "green")
     verdicts = {str(row["case_run"]): row["verdict"] for row in report["trials"]}
     facts = {"feedback": story.feedback_id, "revision": draft, "diff": change, "verdicts": verdicts, **evidence}
@@ -216,7 +216,7 @@ async def roll_back(story: Story) -> Told:
     async with story.database.api() as conn:
         agent = await agents.get(conn, stage.AGENT)
         n = await revisions.before(conn, agent)
-        await revisions.decide(conn, agent, n, "rollback", because="shown in the demo")
+        await adoption.roll_back(conn, agent, n, "shown in the demo")
         agent = await agents.get(conn, stage.AGENT)
         manifest = (await revisions.load(conn, agent, n)).manifest
         raw = story.mails.known

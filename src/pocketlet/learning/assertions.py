@@ -15,7 +15,7 @@ from pocketlet import errors
 from pocketlet.agents import playbook as playbooks
 
 MAX_COMPILED = 8
-MAX_PATTERN = 200
+FEW = 2  # sentences that are cut on purpose; who cuts more has written another mail
 SENTENCES = {
     "effect": "a mail goes to {to}",
     "tool": "{tool} is called",
@@ -23,7 +23,6 @@ SENTENCES = {
     "contains": "the answer contains “{text}”",
     "absent": "the answer does not contain “{text}”",
     "max_words": "the answer has at most {n} words",
-    "regex": "the answer matches {pattern}",
 }
 NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -35,7 +34,7 @@ class Assertion:
 
     effect {to}: a mail goes there · tool {tool, text}: a call of the tool whose arguments contain the text ·
     forbidden {tool, text}: no such call · contains, absent {text}: of the mails, or of the result if there is none ·
-    max_words {n} · regex {pattern}: found in the same text.
+    max_words {n}.
     """
 
     kind: str
@@ -62,6 +61,13 @@ class Work:
         parts = [f"{mail['subject']}\n{mail['body']}" for mail in self.mails] or [self.result]
         return folded("\n".join(parts))
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines of its mails, or of the result if there is none."""
+        return tuple(
+            line for text in ([mail["body"] for mail in self.mails] or [self.result]) for line in text.splitlines()
+        )
+
 
 def folded(text: str) -> str:
     """The text as it is compared."""
@@ -80,8 +86,6 @@ def holds(assertion: Assertion, work: Work) -> bool:
             return called is (assertion.kind == "tool")
         case "max_words":
             return len(work.text.split()) <= int(said["n"])
-        case "regex":
-            return re.search(said["pattern"], work.text, re.IGNORECASE) is not None
         case _:
             return (folded(said["text"]) in work.text) is (assertion.kind == "contains")
 
@@ -91,10 +95,11 @@ def failing(assertions: Iterable[Assertion], work: Work) -> list[str]:
     return [assertion.sentence() for assertion in assertions if not holds(assertion, work)]
 
 
-def contradict(one: Assertion, other: Assertion) -> bool:
+def contradict(one: Assertion, other: Assertion, lines: Iterable[str] = ()) -> bool:
     """Whether both can't be meant of the same work, going by texts alone.
 
-    One wants what the other forbids, or both want the same words with other numbers ("offer 10 %", "offer 15 %").
+    One wants what the other forbids (or what stands in one line of the work with it: `lines`), or both want the same
+    words with other numbers ("offer 10 %", "offer 15 %").
     """
     kinds = {one.kind, other.kind}
     if kinds == {"contains"}:
@@ -102,7 +107,8 @@ def contradict(one: Assertion, other: Assertion) -> bool:
         return texts[0] != texts[1] and NUMBER.sub("#", texts[0]) == NUMBER.sub("#", texts[1])
     if kinds == {"contains", "absent"}:
         wanted, banned = (one, other) if one.kind == "contains" else (other, one)
-        return folded(banned.expected["text"]) in folded(wanted.expected["text"])
+        want, ban = folded(wanted.expected["text"]), folded(banned.expected["text"])
+        return ban in want or any(ban in line and want in line for line in map(folded, lines))
     return kinds == {"tool", "forbidden"} and dict(one.expected) == dict(other.expected)
 
 
@@ -135,7 +141,8 @@ def of_edit(draft: str, edited: str, known: str) -> list[Assertion]:
         for text in after
         if folded(text) not in same and (len(text.split()) <= 6 or folded(text) in vocabulary)
     ]
-    found += [Assertion("absent", {"text": text}) for text in before if folded(text) not in same]
+    gone = [text for text in before if folded(text) not in same]
+    found += [Assertion("absent", {"text": text}) for text in gone if len(gone) <= FEW]
     return found[:MAX_COMPILED]
 
 

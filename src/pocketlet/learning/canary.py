@@ -38,7 +38,7 @@ async def _followed(conn: pool.Conn, row: dict[str, Any]) -> int:
     """In how many of the runs that were called wrong the work was as the lesson says."""
     expected = [asserting.read(item) for item in row["expect"]]
     works = [await cases.work_of(conn, run) for run in row["wrong_runs"]]
-    return sum(not asserting.failing(expected, made) for made in works) if expected else 0
+    return sum(not asserting.failing(expected, made) for made in works)
 
 
 async def standing(conn: pool.Conn, agent: agents.Agent, run: int | None = None) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from pocketlet import errors
 from pocketlet.agents import agent as agents
 from pocketlet.agents import revisions, runs
 from pocketlet.db import pool
-from pocketlet.learning import feedback, proving, tables, trials
+from pocketlet.learning import adoption, feedback, tables, trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ async def accept(database: pool.Database, card: Card) -> None:
 async def discard(database: pool.Database, card: Card) -> None:
     """The draft is turned down. Raises errors.Conflict."""
     async with database.api() as conn:
-        await proving.discard(conn, await agents.get(conn, card.agent), card.revision)
+        await adoption.discard(conn, await agents.get(conn, card.agent), card.revision)
 
 
 async def undo(database: pool.Database, card: Card) -> None:
@@ -96,4 +96,4 @@ async def undo(database: pool.Database, card: Card) -> None:
         if agent.current != card.revision:
             hint = f"`pocketlet revisions {agent.name}` lists them; `pocketlet rollback {agent.name} N` goes to any."
             raise errors.Conflict(f"Revision {card.revision} is not the current one, but {agent.current}.", hint=hint)
-        await revisions.decide(conn, agent, card.parent, "rollback")
+        await adoption.roll_back(conn, agent, card.parent)

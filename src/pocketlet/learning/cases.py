@@ -5,7 +5,7 @@ up. A fifth of all cases never does: they show whether a playbook only fits the 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,13 +39,11 @@ class Case:
     passes: int
     pinned: bool
     model: str | None
-    lessons: list[int]
     facts: Mapping[str, str]
     input: dict[str, Any]
     raw: bytes | None
     label: str
     model_in_use: str | None
-    overhead: int
 
     @property
     def audit(self) -> bool:
@@ -91,9 +89,15 @@ async def rebase(conn: pool.Conn, case: int) -> None:
     await conn.execute(Q["rebase"], {"case": case})
 
 
-async def retire(conn: pool.Conn, case: int, reason: str, feedback: int | None) -> None:
-    """The case counts no more, because of this feedback."""
-    await conn.execute(Q["retire"], {"case": case, "reason": reason, "feedback": feedback})
+async def retire(conn: pool.Conn, case: int, reason: str, feedback: int | None, revision: int) -> None:
+    """The case counts no more, because of this feedback, as long as this revision or one made of it counts."""
+    values = {"case": case, "reason": reason, "feedback": feedback, "revision": revision}
+    await conn.execute(Q["retire"], values)
+
+
+async def follow(conn: pool.Conn, agent: agents.Agent) -> None:
+    """After going back or forward: cases are retired as the line of the current revision says."""
+    await conn.execute(Q["follow"], {"agent": agent.id, "revision": agent.current})
 
 
 async def quarantine(conn: pool.Conn, case: int, reason: str) -> None:
@@ -130,14 +134,36 @@ async def assertions(conn: pool.Conn, case: int, revision: int) -> list[assertin
     meant = await (await conn.execute(Q["meant"], {"case": case, "states": list(MEANT)})).fetchall()
     rows = await (await conn.execute(Q["assertions"], {"case": case, "revision": revision})).fetchall()
     found = [asserting.Assertion("effect", {"to": row["to"]}) for row in meant]
-    found += [asserting.Assertion(row["kind"], row["expected"]) for row in rows]
+    found += await _in_force(conn, case, rows)
     one = await (await conn.execute(Q["vouches"], {"case": case})).fetchone()
     if one and one["accepted"]:
-        words = await (await conn.execute(Q["vocabulary"], {"case": case, "most": VOCABULARY})).fetchall()
+        words = await (
+            await conn.execute(Q["vocabulary"], {"case": case, "revision": revision, "most": VOCABULARY})
+        ).fetchall()
         said = {asserting.folded(item.expected["text"]) for item in found if "text" in item.expected}
         texts = [row["text"] for row in words if asserting.folded(row["text"]) not in said]
         found += asserting.vocabulary(texts, await work_of(conn, one["run"]))
     return found
+
+
+async def _in_force(conn: pool.Conn, case: int, rows: Sequence[Mapping[str, Any]]) -> list[asserting.Assertion]:
+    """All but those that a text which the owner endorsed later (an edit, or the run itself) does not hold to.
+
+    The newest word counts within a case, too.
+    """
+    last = await (await conn.execute(Q["endorsed"], {"case": case})).fetchone()
+    found = [(row["feedback_id"] or 0, asserting.Assertion(row["kind"], row["expected"])) for row in rows]
+    if last is None:
+        return [item for _, item in found]
+    edited = last["edited"]
+    body = {"to": "", "subject": "", "body": edited or ""}
+    work = asserting.Work((body,), "") if edited else await work_of(conn, last["run"])
+    text_only = ("contains", "absent", "max_words")
+    return [
+        item
+        for given, item in found
+        if given >= last["id"] or item.kind not in text_only or asserting.holds(item, work)
+    ]
 
 
 async def work_of(conn: pool.Conn, run: int) -> asserting.Work:

@@ -54,10 +54,15 @@ async def say(database: pool.Database, name: str, message: str, *, model: str | 
         return await runs.insert(conn, row)
 
 
-async def _ensure(database: pool.Database, name: str, model: str | None) -> None:
+async def exists(database: pool.Database, name: str) -> bool:
+    """Whether there is an agent of that name."""
     async with database.api() as conn:
-        if any(agent.name == name for agent in await agents.everyone(conn)):
-            return
+        return any(agent.name == name for agent in await agents.everyone(conn))
+
+
+async def _ensure(database: pool.Database, name: str, model: str | None) -> None:
+    if await exists(database, name):
+        return
     apps.check_name(name)
     if not model:
         hint = "Set POCKETLET_MODEL (openai:gpt-5-mini, say) and the provider's key to make one of a sentence."

@@ -10,11 +10,11 @@ from typing import Any
 
 from pocketlet import errors
 from pocketlet.agents import agent as agents
-from pocketlet.agents import revisions, runs
+from pocketlet.agents import runs
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool, queries
 from pocketlet.learning import assertions as asserting
-from pocketlet.learning import canary, cases, thread, trials
+from pocketlet.learning import canary, cases, trials
 
 Q = queries.load("feedback")
 VERDICTS = ("right", "change", "wrong")
@@ -62,6 +62,7 @@ async def give(conn: pool.Conn, run_id: int, said: Said) -> tuple[int, int | Non
         raise errors.Conflict(f"Run {run_id} is still {run.state}.", hint="Wait for it to finish.")
     _check(said)
     await _check_step(conn, run_id, said)
+    await agents.lock(conn, run.agent_id)
     agent = await agents.by_id(conn, run.agent_id)
     number = await store(conn, agent, run_id, said)
     case = await cases.keep(conn, agent, run_id)
@@ -72,7 +73,6 @@ async def give(conn: pool.Conn, run_id: int, said: Said) -> tuple[int, int | Non
         await settle(conn, number, "kept as a case; nothing to change")
         return number, None
     await cases.unaccept(conn, case)
-    await _compile(conn, agent, case, run_id, number, said)
     await curate(conn, agent)
     return number, (await outcome(conn, number))["curation_run"]
 
@@ -100,16 +100,6 @@ async def store(conn: pool.Conn, agent: agents.Agent, run: int | None, said: Sai
     values |= {"edited": said.edited, "about": pool.jsonb(dict(said.about)), "source": said.source}
     made = await (await conn.execute(Q["add"], values)).fetchone()
     return made["id"] if made else 0
-
-
-async def _compile(conn: pool.Conn, agent: agents.Agent, case: int, run: int, number: int, said: Said) -> None:
-    """What an edit says without a model; from a comment, the manager makes assertions."""
-    if not said.edited:
-        return
-    known = "\n".join((await revisions.load(conn, agent, agent.current)).files().values())
-    draft = await thread.draft_of(conn, run)
-    for assertion in asserting.of_edit(draft, thread.own(said.edited), known):
-        await cases.add_assertion(conn, case, assertion, feedback=number)
 
 
 async def curate(conn: pool.Conn, agent: agents.Agent, *, ending: int | None = None) -> int | None:
@@ -142,12 +132,17 @@ async def curating(conn: pool.Conn, agent: int) -> int | None:
 
 
 async def _said_before(conn: pool.Conn, agent: agents.Agent, run: int, said: Sequence[Mapping[str, Any]]) -> str:
-    """The lesson in force that the run had been told and that came of these very words: louder words change nothing."""
+    """The lesson in force that came of these very words, that the run had been told, and that it did not follow."""
     words = {asserting.folded(item["comment"]) for item in said}
     if len(words) != 1 or any(item["edited"] for item in said):
         return ""
     told = await (await conn.execute(Q["told"], {"agent": agent.id, "run": run})).fetchall()
-    return next((row["name"] for row in told if asserting.folded(row["comment"]) in words), "")
+    made = await cases.work_of(conn, run)
+    for row in told:
+        expected = [asserting.read(item) for item in row["expect"]]
+        if asserting.folded(row["comment"]) in words and asserting.failing(expected, made):
+            return row["name"]
+    return ""
 
 
 async def get(conn: pool.Conn, number: int) -> Feedback:
@@ -161,6 +156,11 @@ async def get(conn: pool.Conn, number: int) -> Feedback:
 async def of_curation(conn: pool.Conn, manager: int) -> list[Feedback]:
     """All that a manager's run takes up, in the order in which it was said."""
     return [Feedback(**row) for row in await (await conn.execute(Q["of_curation"], {"run": manager})).fetchall()]
+
+
+async def behind(conn: pool.Conn, run: int) -> list[int]:
+    """The feedback that a manager's run, or a replay of its draft, is about."""
+    return [row["id"] for row in await (await conn.execute(Q["behind"], {"run": run})).fetchall()]
 
 
 async def settle(conn: pool.Conn, number: int, outcome: str) -> None:

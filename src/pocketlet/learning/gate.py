@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 ATTEMPTS = 3
 NEEDED = 2  # passes of the triggering case
+WAVERING, MAJORITY = 5, 3  # where only one of three passes: so many attempts, and passes of them
 BEFORE = 2  # further failures of the revision in force that make a fix proven
 SAMPLED = 4  # affected stable cases that are tried
 MANY = 8  # affected stable cases above which the owner is asked
@@ -48,11 +49,12 @@ class Evidence:
 
     `trigger` and `before` are the trials of the triggering case with the draft and with the revision in force, `stable`
     those of the sampled cases. `explicit`: the owner said the rule in so many words. `touched` counts the affected
-    stable cases, sampled or not.
+    stable cases, sampled or not. `spent`: replays of the wider drafts that this one was narrowed from.
     """
 
     findings: tuple[Finding, ...] = ()
     case: int = 0
+    spent: int = 0
     trigger: Tried = field(default_factory=Tried)
     before: Tried = field(default_factory=Tried)
     stable: Mapping[int, Tried] = field(default_factory=dict[int, Tried])
@@ -65,12 +67,22 @@ class Evidence:
     @property
     def replays(self) -> int:
         """How many trials this draft has cost."""
-        return sum(t.attempts for t in (self.trigger, self.before, *self.stable.values()))
+        return self.spent + sum(t.attempts for t in (self.trigger, self.before, *self.stable.values()))
+
+    @property
+    def fixed(self) -> bool | None:
+        """Whether the triggering case passes: two of three, or three of five if one of three does; None: not known."""
+        trigger = self.trigger
+        wavers = trigger.attempts > ATTEMPTS or (trigger.attempts == ATTEMPTS and trigger.passes == 1)
+        needed, most = (MAJORITY, WAVERING) if wavers else (NEEDED, ATTEMPTS)
+        if trigger.passes >= needed:
+            return True
+        return False if trigger.passes + most - trigger.attempts < needed and trigger.attempts >= ATTEMPTS else None
 
     @property
     def proven(self) -> bool:
         """The draft passes where the revision in force fails again and again."""
-        return self.trigger.passes >= NEEDED and self.before.fails >= BEFORE and not self.before.passes
+        return self.fixed is True and self.before.fails >= BEFORE and not self.before.passes
 
     @property
     def broken(self) -> tuple[int, ...]:
@@ -114,17 +126,16 @@ def _refused(evidence: Evidence) -> Verdict | None:
 def _next_trial(evidence: Evidence) -> Try | None:
     if evidence.replays >= MOST or _unknown(evidence) or evidence.broken:
         return None
-    trigger = evidence.trigger
-    if evidence.case and trigger.passes < NEEDED and trigger.attempts < ATTEMPTS:
+    if evidence.case and evidence.fixed is None:
         return Try("trigger", evidence.case)
-    if evidence.case and not trigger.passes:
+    if evidence.case and not evidence.fixed:
         return None  # it fixes nothing: what it breaks is of no interest
     for case, tried in evidence.stable.items():
         if not tried.passes and tried.attempts < ATTEMPTS:
             return Try("regression", case)
     before = evidence.before
     undecided = not before.passes and before.attempts < BEFORE
-    if evidence.case and trigger.passes >= NEEDED and undecided and evidence.replays < AIM:
+    if evidence.case and undecided and evidence.replays < AIM:
         return Try("before", evidence.case)
     return None
 
@@ -134,14 +145,16 @@ def _unknown(evidence: Evidence) -> bool:
 
 
 def _verdict(evidence: Evidence) -> Verdict:
-    trigger = evidence.trigger
     if _unknown(evidence):
         return Verdict("ask", "unknown", "A replay could not be carried out, so it says neither yes nor no.")
-    if evidence.case and trigger.attempts >= ATTEMPTS and not trigger.passes:
-        return Verdict("discard", "not-fixed", f"The case that it is for failed {trigger.fails} times of {ATTEMPTS}.")
+    if evidence.case and evidence.fixed is False:
+        tried = evidence.trigger
+        return Verdict(
+            "discard", "not-fixed", f"The case that it is for failed {tried.fails} times of {tried.attempts}."
+        )
     if evidence.broken:
         return _broken(evidence)
-    if any(not tried.passes for tried in evidence.stable.values()) or (evidence.case and trigger.attempts < NEEDED):
+    if any(not tried.passes for tried in evidence.stable.values()) or (evidence.case and not evidence.fixed):
         return Verdict("ask", "replay-budget", f"{MOST} replays were not enough to tell.")
     return _asked(evidence) or _adopted(evidence)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from pocketlet import errors
+from pocketlet.agents import agent as agents
 from pocketlet.agents import journal, loop, runs, toolbox, work
 from pocketlet.db import pool
 from pocketlet.learning import cassette, chat, feedback, manager, proving, trials
@@ -18,12 +19,14 @@ def _trials_tools(found: loop.Work) -> Mapping[str, toolbox.Tool]:
 
 async def _judge(conn: pool.Conn, found: loop.Work, steps: Sequence[journal.Step], end: toolbox.Finish) -> None:
     """The trial's verdict, and the next step of what it was made for."""
+    await agents.lock(conn, found.agent.id)
     trial = await trials.judge(conn, found.run, steps, end.summary)
     if trial:
         await proving.judged(conn, found.agent, trial)
 
 
 async def _lost(conn: pool.Conn, found: loop.Work, error: str) -> None:
+    await agents.lock(conn, found.agent.id)
     trial = await trials.could_not_run(conn, found.run.id, error)
     if trial:
         await proving.judged(conn, found.agent, trial)
@@ -43,6 +46,7 @@ async def retry(conn: pool.Conn, number: int) -> None:
     A curation waits for its turn: while another one is under way it can't be tried again.
     """
     run = await runs.load(conn, number)
+    await agents.lock(conn, run.agent_id)
     if run.kind == "manager" and (busy := await feedback.curating(conn, run.agent_id)):
         raise errors.Conflict(f"Run {busy} learns something else now.", hint=f"Wait for it: `pocketlet show {busy}`.")
     await runs.retry(conn, number)

@@ -1,8 +1,4 @@
-"""What is wrong with a draft before anything is tried on it: deterministic, and without a model.
-
-A lesson may say nothing that its owner did not say: every word of meaning in it is the owner's own, or a name of the
-playbook. That is why no byte of outside text can become a lesson (T3 to T5), however gullible the manager is.
-"""
+"""What is wrong with a draft before anything is tried on it: deterministic, and without a model."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,22 +9,9 @@ from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import policy
 from pocketlet.agents import task as tasks
 from pocketlet.learning import assertions as asserting
-from pocketlet.learning import gate
+from pocketlet.learning import gate, wording
 
-WORD = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+(?:['’][^\W\d_]+)?")
 LINK = re.compile(r"\b(?:https?://|www\.)\S+", re.IGNORECASE)
-#: Words that carry no meaning of their own. Never, always, not and no are not among them: they turn a rule round.
-EMPTY = frozenset(
-    re.findall(
-        r"\w+",
-        """a an and are as at be been being but by can do does for from has have if in into is it its may of on or our
-        own should so such than that the their them then there these they this those to too us was we were when where
-        which will with would you your must also please more most very applies apply rule case cases mail reply
-        answer""",
-    )
-)
-TURNING = frozenset({"always", "never", "no", "not", "don", "without"})
-SAME = 0.8  # shared words above which two lessons say the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +32,7 @@ def findings(
 ) -> list[gate.Finding]:
     """What is wrong with `new`, which is to take the place of `old`. `overhead`: tokens of its largest fixed prompt."""
     added, removed = changed(old, new)
-    found = [*_power(old, new), *_human(old, new, added, removed)]
+    found = [*_power(old, new), *_human(old, new), *_retired(added, removed, origin)]
     if overhead > gate.OVERHEAD:
         found.append(gate.Finding("ask", "overhead", f"The fixed prompt would have {overhead} tokens."))
     for lesson in added:
@@ -79,23 +62,23 @@ def _power(old: playbooks.Playbook, new: playbooks.Playbook) -> Iterable[gate.Fi
         yield gate.Finding("ask", "power", "It changes the memory tables.")
 
 
-def _human(
-    old: playbooks.Playbook,
-    new: playbooks.Playbook,
-    added: Sequence[playbooks.Lesson],
-    removed: Sequence[playbooks.Lesson],
-) -> Iterable[gate.Finding]:
-    """What a person wrote is not changed without asking (L6); a lesson from feedback gives way in its own scope."""
+def _human(old: playbooks.Playbook, new: playbooks.Playbook) -> Iterable[gate.Finding]:
+    """What a person wrote is not changed without asking (L6)."""
     if old.instructions != new.instructions:
         yield gate.Finding("ask", "human-text", "It changes the instructions.")
     if old.skills != new.skills:
         yield gate.Finding("ask", "human-text", "It changes a skill.")
+
+
+def _retired(
+    added: Sequence[playbooks.Lesson], removed: Sequence[playbooks.Lesson], origin: Origin | None
+) -> Iterable[gate.Finding]:
+    """A lesson from feedback gives way to its contrary, for the same runs; a person's own, or any other, does not."""
     for lesson in removed:
-        replaced = any(other.predicate == lesson.predicate for other in added)
         if lesson.run is None:
             yield gate.Finding("ask", "human-text", f"It retires lesson {lesson.name}, which a person wrote.")
-        elif not replaced:
-            yield gate.Finding("ask", "retires", f"It retires lesson {lesson.name} and puts nothing in its place.")
+        elif not any(contrary(lesson, other, origin) for other in added):
+            yield gate.Finding("ask", "retires", f"It retires lesson {lesson.name}, and nothing new says the contrary.")
 
 
 def _lesson(
@@ -110,7 +93,7 @@ def _lesson(
         yield gate.Finding("ask", "destination", f"Lesson {lesson.name} names an address.")
     gone = {other.id for other in removed}
     for other in old.lessons:
-        if other.id not in gone and other.predicate == lesson.predicate and similar(other.body, lesson.body):
+        if other.id not in gone and other.predicate == lesson.predicate and wording.similar(other.body, lesson.body):
             yield gate.Finding("discard", "duplicate", f"Lesson {other.name} says so already, for the same runs.")
 
 
@@ -128,10 +111,20 @@ def _words(lesson: playbooks.Lesson, origin: Origin, old: playbooks.Playbook) ->
     if quoted:
         why = f"Lesson {lesson.name} quotes its own case: {', '.join(sorted(quoted)[:3])}."
         yield gate.Finding("discard", "one-case-only", why)
-    foreign = _foreign(lesson, origin, old)
-    if foreign:
-        why = f"Lesson {lesson.name} says what you did not say: {', '.join(sorted(foreign)[:5])}."
+    sources = [origin.words, *(other.body for other in old.lessons if other.predicate == lesson.predicate)]
+    known = wording.words("\n".join(sources)).union(*map(wording.words, _names(old)))
+    if said := sorted(wording.foreign(f"{lesson.topic} {lesson.body}", known)):
+        why = f"Lesson {lesson.name} says what you did not say: {', '.join(said[:5])}."
         yield gate.Finding("ask", "not-your-words", why)
+    elif turned := wording.turns_round(lesson.body, sources):
+        why = f"Lesson {lesson.name} leaves out or adds a “not”, a limit or a condition of yours: {turned.strip()}."
+        yield gate.Finding("ask", "turned-round", why)
+
+
+def _names(playbook: playbooks.Playbook) -> Iterable[str]:
+    """What the facts and their values are called."""
+    for fact, values in playbook.manifest.facts.items():
+        yield from (fact, *values)
 
 
 def _against_origin(lesson: playbooks.Lesson, origin: Origin, old: playbooks.Playbook) -> Iterable[gate.Finding]:
@@ -146,10 +139,12 @@ def _against_origin(lesson: playbooks.Lesson, origin: Origin, old: playbooks.Pla
 
 def named(origin: Origin, old: playbooks.Playbook) -> list[str]:
     """The facts of the case whose value the owner's words name."""
-    said = words(origin.words)
+    said = wording.words(origin.words)
     declared = old.manifest.facts
     return [
-        fact for fact, value in origin.facts.items() if fact in declared and value != "other" and words(value) <= said
+        fact
+        for fact, value in origin.facts.items()
+        if fact in declared and value != "other" and wording.words(value) <= said
     ]
 
 
@@ -160,18 +155,7 @@ def _quoted(lesson: playbooks.Lesson, origin: Origin) -> set[str]:
     codes = set(re.findall(r"[\w-]*\d[\w-]{3,}", f"{task.subject}\n{task.text}"))
     own = {folded.casefold() for folded in names | codes if len(folded) > 2}
     inside = {word.casefold() for word in re.findall(r"[\w@.-]+", f"{lesson.topic} {lesson.body}")}
-    return {word for word in own & {word.strip(".") for word in inside} if word not in EMPTY}
-
-
-def _foreign(lesson: playbooks.Lesson, origin: Origin, old: playbooks.Playbook) -> set[str]:
-    """Words of meaning in a lesson that neither the owner said nor the facts are called by."""
-    known = words(origin.words)
-    for fact, values in old.manifest.facts.items():
-        known |= words(fact).union(*(words(value) for value in values))
-    for other in old.lessons:
-        if other.predicate == lesson.predicate:
-            known |= words(other.body)  # what is kept of a lesson that gives way
-    return words(f"{lesson.topic} {lesson.body}") - known
+    return {word for word in own & {word.strip(".") for word in inside} if word not in wording.EMPTY}
 
 
 def _proof(added: Sequence[playbooks.Lesson], origin: Origin) -> Iterable[gate.Finding]:
@@ -181,31 +165,10 @@ def _proof(added: Sequence[playbooks.Lesson], origin: Origin) -> Iterable[gate.F
         yield gate.Finding("ask", "nothing-to-prove", why)
 
 
-def words(text: str) -> set[str]:
-    """The words of meaning in a text, without the commonest endings, in small letters."""
-    found = (word.casefold() for word in WORD.findall(text.replace("_", " ")))
-    return {_stem(word) for word in found if word not in EMPTY}
-
-
-def _stem(word: str) -> str:
-    word = re.sub(r"['’].*$", "", word)
-    for ending in ("ing", "ed", "es", "s"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            word = word.removesuffix(ending)
-            break
-    return word.removesuffix("e")
-
-
-def contrary(old: playbooks.Lesson, new: playbooks.Lesson) -> bool:
+def contrary(old: playbooks.Lesson, new: playbooks.Lesson, origin: Origin | None = None) -> bool:
     """Whether a lesson from feedback is for the same runs as a new one and expects what the new one excludes."""
     if old.run is None or not old.id or old.predicate != new.predicate:
         return False
-    expected = [asserting.read(item) for item in old.expect]
-    return any(asserting.contradict(one, asserting.read(item)) for one in expected for item in new.expect)
-
-
-def similar(one: str, other: str) -> bool:
-    """Whether two lessons say the same: four fifths of their words are shared, and both forbid or both do not."""
-    first, second = words(one), words(other)
-    turned = (first & TURNING) != (second & TURNING)
-    return bool(first and second) and not turned and len(first & second) / len(first | second) >= SAME
+    lines = origin.work.lines if origin else ()
+    pairs = ((asserting.read(one), asserting.read(other)) for one in old.expect for other in new.expect)
+    return any(asserting.contradict(one, other, lines) for one, other in pairs)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from pocketlet import clock, errors
+from pocketlet.agents import agent as agents
 from pocketlet.agents import briefing as briefings
 from pocketlet.agents import journal, lookups, loop, policy, revisions, runs, toolbox
 from pocketlet.agents import manifest as manifests
@@ -17,7 +18,7 @@ from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool
 from pocketlet.learning import assertions as asserting
-from pocketlet.learning import cases, lint, proving
+from pocketlet.learning import cases, lint, proving, thread, wording
 from pocketlet.learning import feedback as feedbacks
 
 QUOTE = 2_000  # characters of a draft that it may open
@@ -193,10 +194,12 @@ TOOLS: Mapping[str, toolbox.Tool] = {
 
 async def finish(conn: pool.Conn, work: loop.Work, steps: Sequence[journal.Step], end: toolbox.Finish) -> None:
     """The draft revision, the assertions and the first replay: all of it with the end of the run, or none."""
+    await agents.lock(conn, work.agent.id)
     said = await feedbacks.of_curation(conn, work.run.id)
     numbers = [item.id for item in said]
     noted = [step for step in steps if step.kind == "tool" and not step.error]
-    draft = _drafted(work, noted, numbers[0])
+    origin = await proving.origin_of(conn, numbers)
+    draft = _drafted(work, noted, numbers[0], origin)
     if draft.digest == work.playbook.digest:
         summary = end.summary if work.run.label != "outside" else "the manager's reasons are in its run"
         await feedbacks.settle_all(conn, numbers, f"no change: {summary}")
@@ -210,6 +213,9 @@ async def finish(conn: pool.Conn, work: loop.Work, steps: Sequence[journal.Step]
     for lesson in lint.changed(work.playbook, stored)[0]:
         for expected in lesson.expect:
             await cases.add_assertion(conn, case, asserting.read(expected), feedback=numbers[0], revision=n)
+    for item in said:
+        for assertion in await _of_edit(conn, run, item, work.playbook):
+            await cases.add_assertion(conn, case, assertion, feedback=item.id, revision=n)
     await proving.begin(
         conn,
         work.agent,
@@ -217,25 +223,38 @@ async def finish(conn: pool.Conn, work: loop.Work, steps: Sequence[journal.Step]
             n,
             work.playbook,
             stored,
-            await proving.origin_of(conn, numbers),
+            origin,
             case,
             work.run.id,
             tuple(numbers),
-            explicit=any(item.source not in INFERRED for item in said),
+            explicit=any(item.comment.strip() and item.source not in INFERRED for item in said),
             owner_decides=work.playbook.manifest.adopt == "ask",
         ),
     )
 
 
+async def _of_edit(
+    conn: pool.Conn, run: int, given: feedbacks.Feedback, playbook: playbooks.Playbook
+) -> list[asserting.Assertion]:
+    """What an edited draft says without a model; it counts for the draft that was made of it."""
+    if not given.edited:
+        return []
+    known = "\n".join(playbook.files().values())
+    return asserting.of_edit(await thread.draft_of(conn, run), thread.own(given.edited), known)
+
+
 async def failed(conn: pool.Conn, work: loop.Work, error: str) -> None:
     """The manager could not do it: the feedback says so, and the next one has its turn."""
+    await agents.lock(conn, work.agent.id)
     numbers = [item.id for item in await feedbacks.of_curation(conn, work.run.id)]
     text = f"not taken up: {error} `pocketlet retry {work.run.id}` tries again."
     await feedbacks.settle_all(conn, numbers, text)
     await feedbacks.curate(conn, work.agent, ending=work.run.id)
 
 
-def _drafted(work: loop.Work, noted: Sequence[journal.Step], given: int) -> playbooks.Playbook:
+def _drafted(
+    work: loop.Work, noted: Sequence[journal.Step], given: int, origin: lint.Origin | None
+) -> playbooks.Playbook:
     """The playbook with everything that the manager noted.
 
     What it says twice is said once, and a lesson for the same runs that expects the contrary gives way: the newest word
@@ -247,8 +266,8 @@ def _drafted(work: loop.Work, noted: Sequence[journal.Step], given: int) -> play
         args = step.request
         if step.tool == "draft_lesson":
             lesson = drafted_lesson(args, work, given)
-            if not any(not old.id and lint.similar(old.body, lesson.body) for old in lessons):
-                lessons = [old for old in lessons if not lint.contrary(old, lesson)] + [lesson]
+            if not any(not old.id and wording.similar(old.body, lesson.body) for old in lessons):
+                lessons = [old for old in lessons if not lint.contrary(old, lesson, origin)] + [lesson]
         elif step.tool == "retire_lesson":
             lessons = [lesson for lesson in lessons if lesson.name != args["lesson"]]
         elif step.tool == "set_instructions":

@@ -16,7 +16,7 @@ from pocketlet.agents import folder as folders
 from pocketlet.agents import journal, lookups, toolbox
 from pocketlet.agents import manifest as manifests
 from pocketlet.agents import playbook as playbooks
-from pocketlet.learning import lint, manager, tables
+from pocketlet.learning import manager, tables, wording
 
 EMPTY = "Not set up yet."  # the job of an agent that is still to be proposed
 MAX_JOB = 400
@@ -143,7 +143,7 @@ async def _propose_lesson(context: toolbox.Context, args: Mapping[str, Any]) -> 
     await manager.TOOLS["draft_lesson"].act(replace(context, playbook=playbook), args)  # it knows what a lesson may be
     when = dict(args.get("when", {}))
     for lesson in playbook.lessons:
-        if dict(lesson.predicate) == when and lint.similar(lesson.body, args["body"]):
+        if dict(lesson.predicate) == when and wording.similar(lesson.body, args["body"]):
             raise errors.Conflict(f"Lesson {lesson.name} says so already, for the same runs.")
     return _proposed("The owner sees the lesson as a diff.")
 

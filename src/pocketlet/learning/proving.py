@@ -14,8 +14,8 @@ from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import revisions, runs, work
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool, queries
+from pocketlet.learning import adoption, canary, cases, feedback, gate, lint, scope, trials
 from pocketlet.learning import assertions as asserting
-from pocketlet.learning import canary, cases, feedback, gate, lint, scope, trials
 
 Q = queries.load("proving")
 
@@ -42,11 +42,11 @@ async def begin(conn: pool.Conn, agent: agents.Agent, draft: Draft) -> None:
     touched = trials.affected(found, draft.old, draft.new, work.compiled)
     known = [await _known(conn, item, draft) for item in touched]
     reach = scope.of(draft.old, draft.new, known, draft.origin)
+    rebased = [item.case.id for item in touched if await _rebase(conn, agent, item)]
     overhead = max((item.after.overhead_tokens for item in touched), default=_overhead(draft))
     findings = lint.findings(draft.old, draft.new, draft.origin, overhead=overhead)
     findings += [reach.finding] if reach.finding else []
-    for item in touched:
-        await _rebase(conn, agent, item)
+    findings += _promised(found, reach, rebased)
     stable = [item.case for item in touched if _gates(item, {*reach.retires, *reach.contested})]
     stable.sort(key=lambda case: (not case.pinned, case.id not in reach.risky))  # the newest first already
     sample = stable[: max(gate.SAMPLED, sum(case.pinned for case in stable))]
@@ -66,6 +66,8 @@ async def begin(conn: pool.Conn, agent: agents.Agent, draft: Draft) -> None:
         "narrowings": draft.narrowings,
         "explicit": draft.explicit,
         "owner_decides": draft.owner_decides,
+        "overhead": overhead,
+        "model": new_model if (new_model := draft.new.manifest.model) != draft.old.manifest.model else None,
     }
     await conn.execute(Q["add"], row)
     await proceed(conn, agent, draft.n)
@@ -81,13 +83,28 @@ async def _known(conn: pool.Conn, item: trials.Affected, draft: Draft) -> scope.
     return scope.Known(item, done, tuple(await cases.assertions(conn, item.case.id, draft.n)))
 
 
-async def _rebase(conn: pool.Conn, agent: agents.Agent, item: trials.Affected) -> None:
+async def _rebase(conn: pool.Conn, agent: agents.Agent, item: trials.Affected) -> bool:
     """A stable case of another model has to be admitted anew, before anything is held against a lesson."""
-    if item.case.state == "stable" and item.case.model not in (None, item.after.model):
-        await cases.rebase(conn, item.case.id)
-        await trials.start(
-            conn, agent, trials.Trial(agent.current, agent.current, item.case.id, "admission", trials.BY_ITSELF)
-        )
+    if item.case.state != "stable" or item.case.model in (None, item.before.model):
+        return False
+    await cases.rebase(conn, item.case.id)
+    await trials.start(
+        conn, agent, trials.Trial(agent.current, agent.current, item.case.id, "admission", trials.BY_ITSELF)
+    )
+    return True
+
+
+def _promised(found: Sequence[cases.Case], reach: scope.Reach, rebased: Sequence[int]) -> list[gate.Finding]:
+    """Promises: a pinned case is not given up, and a case of another model is not passed over, without being asked."""
+    spoken_of = {*reach.retires, *reach.contested}
+    findings: list[gate.Finding] = []
+    if pinned := [case.id for case in found if case.pinned and case.id in spoken_of]:
+        why = f"It contradicts case {', '.join(map(str, pinned))}, which you pinned."
+        findings.append(gate.Finding("ask", "pinned", why))
+    if rebased:
+        why = f"The model has changed: case {', '.join(map(str, rebased))} is being tried on the one in use first."
+        findings.append(gate.Finding("ask", "other-model", why))
+    return findings
 
 
 def _gates(item: trials.Affected, spoken_of: set[int]) -> bool:
@@ -96,9 +113,9 @@ def _gates(item: trials.Affected, spoken_of: set[int]) -> bool:
     One on which the owner's new word speaks can't.
     """
     case = item.case
-    here = case.model in (None, item.after.model)
+    here = case.model in (None, item.before.model)
     counts = case.pinned or (case.state == "stable" and here and not case.audit)
-    return counts and case.id not in spoken_of
+    return counts and case.state != "quarantined" and case.id not in spoken_of
 
 
 def _record(finding: gate.Finding) -> dict[str, Any]:
@@ -112,7 +129,7 @@ def _finding(record: dict[str, Any]) -> gate.Finding:
 async def proceed(conn: pool.Conn, agent: agents.Agent, n: int) -> None:
     """Takes the next step on a draft: one more replay, or the decision. Does nothing while a replay runs."""
     row = await (await conn.execute(Q["get"], {"agent": agent.id, "revision": n})).fetchone()
-    if row is None or row["state"] != "draft" or row["pending"]:
+    if row is None or row["pending"] or not _open(row):
         return
     agent = await agents.by_id(conn, agent.id)  # as it is now that its row is locked
     evidence = await _evidence(conn, agent, row)
@@ -120,8 +137,14 @@ async def proceed(conn: pool.Conn, agent: agents.Agent, n: int) -> None:
     if isinstance(step, gate.Verdict):
         await _decide(conn, agent, row, step, evidence)
         return
-    revision = row["parent"] if step.purpose == "before" else n
-    await trials.start(conn, agent, trials.Trial(revision, n, step.case, step.purpose, row["curation"]))
+    before = step.purpose == "before"
+    revision, model = (row["parent"], None) if before else (n, row["model"])
+    await trials.start(conn, agent, trials.Trial(revision, n, step.case, step.purpose, row["curation"], model))
+
+
+def _open(row: dict[str, Any]) -> bool:
+    """Whether the gate has not decided yet, or could only not tell: then a replay that is tried again counts."""
+    return row["state"] == "draft" or (row["state"] == "asked" and row["rule"] == "unknown")
 
 
 async def _evidence(conn: pool.Conn, agent: agents.Agent, row: dict[str, Any]) -> gate.Evidence:
@@ -138,6 +161,7 @@ async def _evidence(conn: pool.Conn, agent: agents.Agent, row: dict[str, Any]) -
     return gate.Evidence(
         findings=tuple(_finding(item) for item in row["findings"]),
         case=case,
+        spent=row["spent"],
         trigger=tried("trigger", case),
         before=tried("before", case),
         stable={number: tried("regression", number) for number in row["sample"]},
@@ -161,16 +185,29 @@ async def _decide(
         return
     if verdict.does == "narrow":
         verdict = gate.Verdict("ask", verdict.rule, verdict.why)
+    if verdict.rule == "unknown":
+        verdict = gate.Verdict("ask", "unknown", f"{verdict.why} {await _trouble(conn, agent, n)}".strip())
     document = await _document(conn, agent, row, verdict, evidence)
     await revisions.decide(conn, agent, n, verdict.does, author="gate", because=verdict.why, evidence=document)
     if verdict.does == "adopt":
         agent = await agents.by_id(conn, agent.id)
-        await take_effect(conn, agent, n)
+        await adoption.take_effect(conn, agent, n)
     if stale:
         await feedback.take_back(conn, row["feedback"])
     else:
         await feedback.settle_all(conn, row["feedback"], _outcome(n, verdict))
     await feedback.curate(conn, agent, ending=row["curation"])
+
+
+async def _trouble(conn: pool.Conn, agent: agents.Agent, n: int) -> str:
+    """What was wrong with the replay that could not be carried out, and what to do."""
+    for trial in await trials.of_draft(conn, agent, n):
+        if trial["verdict"] == "unknown":
+            again = (
+                f" `pocketlet retry {trial['run']}` tries it again." if trial["state"] in ("failed", "stopped") else ""
+            )
+            return f"{'; '.join(trial['evidence']['unknown'])[:300].rstrip('.')}.{again}"
+    return ""
 
 
 def _outcome(n: int, verdict: gate.Verdict) -> str:
@@ -188,62 +225,27 @@ async def _document(
 ) -> dict[str, Any]:
     """Every figure that the decision rests on."""
     told = await trials.report(conn, agent, row["revision"])
-    return {
+    kept = ("touched", "unchanged", "sample", "pinned", "retires", "contested", "findings", "overhead", "model")
+    return {name: row[name] for name in (*kept, "narrowings", "explicit", "owner_decides", "spent")} | {
         "rule": verdict.rule,
         "proven": evidence.proven,
         "counts": told["counts"],
-        "replays": told["replays"],
+        "replays": evidence.replays,
         "cost_usd": str(told["cost_usd"]),
         "trigger": _tally(evidence.trigger),
         "before": _tally(evidence.before),
         "stable": {str(case): _tally(tried) for case, tried in evidence.stable.items()},
-        "touched": evidence.touched,
-        "retires": row["retires"],
-        "narrowings": row["narrowings"],
-        "findings": row["findings"],
         "thresholds": {
-            "needed": gate.NEEDED, "attempts": gate.ATTEMPTS, "before": gate.BEFORE, "sampled": gate.SAMPLED,
-            "replays": gate.MOST, "canary_runs": canary.RUNS, "canary_wrong": canary.WRONG,
+            "needed": gate.NEEDED, "attempts": gate.ATTEMPTS, "majority": gate.MAJORITY, "wavering": gate.WAVERING,
+            "before": gate.BEFORE, "sampled": gate.SAMPLED, "many": gate.MANY, "aim": gate.AIM, "replays": gate.MOST,
+            "narrowings": gate.NARROWINGS, "overhead": gate.OVERHEAD, "canary_runs": canary.RUNS,
+            "canary_wrong": canary.WRONG,
         },
     }  # fmt: skip
 
 
 def _tally(tried: gate.Tried) -> dict[str, int]:
     return {"passes": tried.passes, "fails": tried.fails, "unknown": tried.unknown}
-
-
-async def take_effect(conn: pool.Conn, agent: agents.Agent, n: int) -> None:
-    """What follows when a draft counts: contradicted cases retire, and its replays count towards admission."""
-    row = await (await conn.execute(Q["get"], {"agent": agent.id, "revision": n})).fetchone()
-    if row is None:
-        return
-    for case in [*row["retires"], *await _outspoken(conn, agent, row)]:
-        first = row["feedback"][0] if row["feedback"] else None
-        said = f"feedback {first} says otherwise" if first else "the owner's word says otherwise"
-        await cases.retire(conn, case, f"{said} (revision {n})", first)
-    for trial in await trials.of_draft(conn, agent, n):
-        counts = trial["revision"] == n and trial["verdict"] in ("pass", "fail")
-        if counts and trial["purpose"] in ("trigger", "regression"):
-            await cases.tried(conn, trial["case"], trial["model"], passed=trial["verdict"] == "pass")
-    if row["case_id"]:
-        await trials.admit(conn, agent, row["case_id"])
-
-
-async def _outspoken(conn: pool.Conn, agent: agents.Agent, row: dict[str, Any]) -> list[int]:
-    """Contested cases that the work on the corrected run's own task now contradicts: the newest word wins."""
-    passed = [
-        trial["run"]
-        for trial in await trials.of_draft(conn, agent, row["revision"])
-        if trial["purpose"] == "trigger" and trial["verdict"] == "pass"
-    ]
-    if not passed:
-        return []
-    made = await cases.work_of(conn, passed[-1])
-    found: list[int] = []
-    for case in row["contested"]:
-        wanted = [item for item in await cases.assertions(conn, case, row["parent"]) if item.kind != "effect"]
-        found += [case] if asserting.failing(wanted, made) else []
-    return found
 
 
 async def judged(conn: pool.Conn, agent: agents.Agent, trial: trials.Trial) -> None:
@@ -322,24 +324,3 @@ async def origin_of(conn: pool.Conn, given: Sequence[int]) -> lint.Origin | None
     draft = done.mails[-1]["body"] if done.mails else done.result
     words = [item.comment for item in said] + [asserting.inserted(draft, item.edited) for item in said if item.edited]
     return lint.Origin("\n".join(words), tasks.from_record(found.input), found.facts, done, told)
-
-
-async def adopt(conn: pool.Conn, agent: agents.Agent, n: int, because: str = "") -> None:
-    """The owner's word on a draft: it counts, whatever the gate said. Raises errors.Conflict, errors.NotFound."""
-    document = await trials.report(conn, agent, n)
-    evidence = {"counts": document["counts"], "replays": document["replays"], "cost_usd": str(document["cost_usd"])}
-    await revisions.decide(conn, agent, n, "adopt", because=because, evidence=evidence)
-    agent = await agents.by_id(conn, agent.id)
-    await take_effect(conn, agent, n)
-    await feedback.settle_revision(conn, agent, n, f"adopted as revision {n}")
-    await feedback.curate(conn, agent)
-
-
-async def discard(conn: pool.Conn, agent: agents.Agent, n: int, because: str = "") -> None:
-    """The owner's word against a draft. Raises errors.Conflict, errors.NotFound."""
-    document = await trials.report(conn, agent, n)
-    evidence = {"counts": document["counts"], "replays": document["replays"], "cost_usd": str(document["cost_usd"])}
-    await revisions.decide(conn, agent, n, "discard", because=because, evidence=evidence)
-    reason = f": {because}" if because else ""
-    await feedback.settle_revision(conn, agent, n, f"discarded with revision {n}{reason}")
-    await feedback.curate(conn, agent)

@@ -39,14 +39,14 @@ def of(old: playbooks.Playbook, new: playbooks.Playbook, known: Sequence[Known],
     """
     added, removed = lint.changed(old, new)
     gone = {lesson.id for lesson in removed}
-    disputed = _disputed(old, added, gone | set(origin.lessons if origin else ()))
+    disputed = _disputed(old, added, gone, origin)
     retires: list[int] = []
     contested: list[int] = []
     risky: list[int] = []
     elsewhere: list[Known] = []
     for item in known:
         case = item.affected.case
-        same = origin is not None and _cell(item.affected.facts, old) == _cell(origin.facts, old)
+        same = origin is not None and _same_situation(item.affected.facts, origin.facts, old)
         spoken_of = same or bool(gone & set(item.affected.before.lessons))
         turned_over = any(_turns_over(lesson, item, new) for lesson in added)
         if spoken_of and turned_over:
@@ -62,16 +62,20 @@ def of(old: playbooks.Playbook, new: playbooks.Playbook, known: Sequence[Known],
 
 
 def _disputed(
-    old: playbooks.Playbook, added: Sequence[playbooks.Lesson], lessons: set[int]
+    old: playbooks.Playbook, added: Sequence[playbooks.Lesson], gone: set[int], origin: lint.Origin | None
 ) -> list[asserting.Assertion]:
-    """What the lessons that the owner speaks against expect, and the new ones do not."""
-    kept = [asserting.read(one) for lesson in added for one in lesson.expect]
-    told = [asserting.read(one) for lesson in old.lessons if lesson.id in lessons for one in lesson.expect]
-    return [one for one in told if one not in kept]
+    """What lessons expect that the draft retires or the corrected run had followed, and the new ones exclude."""
+    told = gone | set(origin.lessons if origin else ())
+    lines = origin.work.lines if origin else ()
+    wanted = [asserting.read(one) for lesson in added for one in lesson.expect]
+    before = [asserting.read(one) for lesson in old.lessons if lesson.id in told for one in lesson.expect]
+    return [one for one in before if any(asserting.contradict(one, new, lines) for new in wanted)]
 
 
-def _cell(facts: Mapping[str, str], playbook: playbooks.Playbook) -> dict[str, str]:
-    return {fact: facts.get(fact, "other") for fact in playbook.manifest.facts}
+def _same_situation(one: Mapping[str, str], other: Mapping[str, str], playbook: playbooks.Playbook) -> bool:
+    """Whether two tasks are of one kind by every declared fact; tasks that show none have nothing in common."""
+    cells = [{fact: facts.get(fact, "other") for fact in playbook.manifest.facts} for facts in (one, other)]
+    return cells[0] == cells[1] and any(value != "other" for value in cells[0].values())
 
 
 def _turns_over(lesson: playbooks.Lesson, item: Known, new: playbooks.Playbook) -> bool:

@@ -14,7 +14,7 @@ from pocketlet.agents import agent as agents
 from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import portable, revisions
 from pocketlet.db import bulk, pool, queries
-from pocketlet.learning import proving
+from pocketlet.learning import adoption
 
 Q = queries.load("tables")
 #: The types that a column can have, and what the catalogue calls them.
@@ -171,6 +171,6 @@ async def adopt(database: pool.Database, name: str, n: int, because: str = "") -
         agent = await agents.get(conn, name)
         old = await revisions.load(conn, agent, agent.current)
         new = await revisions.load(conn, agent, n)
-        await proving.adopt(conn, agent, n, because)
+        await adoption.adopt(conn, agent, n, because)
         # Last before the commit: what can't be adopted makes no table, and a table that is left over does no harm.
         await apply(database, name, old.schema_files, new.schema_files)

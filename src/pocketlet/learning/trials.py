@@ -14,7 +14,7 @@ from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool, queries
 from pocketlet.learning import assertions as asserting
-from pocketlet.learning import cases
+from pocketlet.learning import cases, gate
 
 Q = queries.load("trials")
 GATE = ("trigger", "before", "regression")
@@ -59,8 +59,9 @@ def affected(
     for case in found:
         task = tasks.from_record(case.input)
         facts = tasks.facts(task, now)
-        before = compiled(old, task, tasks.facts(task, was), case.model_in_use or was.model)
-        after = compiled(new, task, facts, case.model_in_use or now.model)
+        in_use = case.model_in_use or was.model
+        before = compiled(old, task, tasks.facts(task, was), in_use)
+        after = compiled(new, task, facts, in_use if now.model == was.model else now.model)
         if before.hash != after.hash:
             touched.append(Affected(case, facts, before, after))
     return touched
@@ -103,6 +104,8 @@ async def judge(conn: pool.Conn, run: runs.Run, steps: Sequence[journal.Step], r
     verdict = "unknown" if unknown else "fail" if failed else "pass"
     evidence = {"failed": failed, "held": len(assertions) - len(failed), "unknown": unknown}
     await conn.execute(Q["verdict"], {"run": run.id, "verdict": verdict, "evidence": pool.jsonb(evidence)})
+    if unknown:
+        await cases.quarantine(conn, row["case"], unknown[0])
     return _trial(row, verdict)
 
 
@@ -153,16 +156,18 @@ async def report(conn: pool.Conn, agent: agents.Agent, draft: int) -> dict[str, 
 
 
 def _told(attempts: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One case in a word: of the triggering case two passes are wanted, of a stable one a single pass.
+    """One case in a word: of the triggering case most passes are wanted (`gate`), of a stable one a single pass.
 
     `before` are the trials of the revision in force, on the triggering case.
     """
     last = attempts[-1]
     counted = [row["verdict"] for row in attempts]
-    passes, wanted = counted.count("pass"), 2 if last["purpose"] == "trigger" else 1
-    good, bad = ("fixed", "still-wrong") if last["purpose"] == "trigger" else ("same", "worse")
-    verdict = good if passes >= wanted else bad
-    if passes < wanted and {"unknown", "pending"} & set(counted):
+    passes, trigger = counted.count("pass"), last["purpose"] == "trigger"
+    tried = gate.Tried(passes, counted.count("fail"), counted.count("unknown"))
+    held = gate.Evidence(trigger=tried).fixed if trigger else passes > 0
+    good, bad = ("fixed", "still-wrong") if trigger else ("same", "worse")
+    verdict = good if held else bad
+    if not held and {"unknown", "pending"} & set(counted):
         verdict = "unknown" if "unknown" in counted else "pending"
     evidence = {word: _last(attempts, verdict, word) for verdict, word in (("fail", "failed"), ("unknown", "unknown"))}
     if last["purpose"] == "trigger":

@@ -173,7 +173,7 @@ async def test_a_table_is_proposed(client: openai.AsyncOpenAI, message: str) -> 
 # Questions
 
 LOG = "select id, kind, state, outcome, created_at from run_log{} order by id desc limit 20"
-LEFT = "select at, recipient, state from sent{} order by at desc limit 20"
+LEFT = "select run, at, recipient, state from sent{} order by at desc limit 20"
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ LEFT = "select at, recipient, state from sent{} order by at desc limit 20"
 async def test_a_question_is_looked_up_once(client: openai.AsyncOpenAI, message: str, tables: str, query: str) -> None:
     calls, reply = await turn(client, message, tables=tables, result=ROWS)
     assert calls == [("sql", {"query": query})]
-    assert reply == "2 rows: 12, 11."
+    assert reply == "2 rows: id 12, kind run, state done; id 11, kind run, state done."
 
 
 async def test_what_is_not_possible_is_said(client: openai.AsyncOpenAI) -> None:

@@ -20,7 +20,7 @@ TABLE = re.compile(
     r"\b(?:table (?:for|of)|keep track of)\s+(?P<name>[^(),.:;]+?)\s*(?:\bwith\b|\(|:)\s*(?P<columns>[^()]+)", re.I
 )
 CORRESPONDENCE = language.all_words("send sent answer write wrote written")
-SENT = "select at, recipient, state from sent{span} order by at desc limit 20"
+SENT = "select run, at, recipient, state from sent{span} order by at desc limit 20"
 DONE = "select id, kind, state, outcome, created_at from run_log{span} order by id desc limit 20"
 ABLE = (
     "I can propose what this agent is for, a lesson (“from now on …”, always, never) or a table"
@@ -97,5 +97,5 @@ def _rows(result: str) -> str:
     rows = recipe.table(result)
     if not rows:
         return "There are none."
-    firsts = ", ".join(next(iter(row.values()), "") for row in rows)
-    return f"{len(rows)} row{'' if len(rows) == 1 else 's'}: {firsts}."
+    told = "; ".join(", ".join(f"{name} {value}" for name, value in row.items() if value) for row in rows)
+    return f"{len(rows)} row{'' if len(rows) == 1 else 's'}: {told}."

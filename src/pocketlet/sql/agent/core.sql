@@ -88,18 +88,17 @@ CREATE VIEW {schema}.run_log WITH (security_barrier) AS
   SELECT r.id, r.kind, r.state, r.outcome, r.facts, r.revision, r.created_at, r.ended_at
     FROM pocketlet.run r JOIN pocketlet.agent a ON a.id = r.agent_id WHERE a.name = {agent};
 COMMENT ON VIEW {schema}.run_log IS 'this agent''s own runs as typed values, without a word from outside: the manager''s';
--- An address is shown only if it is the sender of the run's own mail or stands in agent.toml: any other may be a text.
+-- Who got a mail is said without the address: a stranger chooses it, and it may be a sentence.
 CREATE VIEW {schema}.sent WITH (security_barrier) AS
   SELECT e.id, e.run_id AS run, e.changed_at AS at,
-         CASE WHEN length(e.destination) <= 80 AND (lower(e.destination) = lower(r.input->>'sender')
-                OR strpos(lower(v.manifest), lower(e.destination)) > 0) THEN e.destination ELSE '(other)' END AS recipient,
-         e.state, e.rule, e.kind, e.class
+         CASE WHEN lower(e.destination) = lower(r.input->>'sender') THEN 'whoever wrote'
+              ELSE 'somebody else' END AS recipient,
+         e.state, e.rule
     FROM pocketlet.effect e
     JOIN pocketlet.run r ON r.id = e.run_id AND r.kind = 'run'
-    JOIN pocketlet.revision v ON v.agent_id = r.agent_id AND v.n = r.revision
     JOIN pocketlet.agent a ON a.id = r.agent_id
    WHERE a.name = {agent} AND e.kind = 'mail';
-COMMENT ON VIEW {schema}.sent IS 'the mails that runs sent or wanted to send (state succeeded: sent), as typed values: the manager''s';
+COMMENT ON VIEW {schema}.sent IS 'mails that runs sent (state succeeded) or wanted to send; the owner sees the address with `pocketlet show RUN`';
 
 CREATE FUNCTION {schema}.memory_version() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp

@@ -2,6 +2,10 @@
 -- An agent by name
 SELECT id, name, origin, coalesce(current, 0) AS current FROM pocketlet.agent WHERE name = %(name)s;
 
+-- lock --
+-- Turns
+SELECT id FROM pocketlet.agent WHERE id = %(id)s FOR UPDATE;
+
 -- by_id --
 -- An agent by id
 SELECT id, name, origin, coalesce(current, 0) AS current FROM pocketlet.agent WHERE id = %(id)s;

@@ -23,7 +23,7 @@ SELECT came.id AS lesson, came.name, came.expect, came.revision, r.parent, u.cit
  CROSS JOIN LATERAL (
    SELECT count(*) FILTER (WHERE c.verdict = 'right') AS right, count(*) FILTER (WHERE c.verdict = 'wrong') AS wrong
      FROM (SELECT * FROM pocketlet.citing_run v
-            WHERE v.agent_id = %(agent)s AND came.id = ANY (v.lessons) AND v.verdict IS NOT NULL
+            WHERE v.agent_id = %(agent)s AND came.id = ANY (v.lessons) AND v.verdict IN ('right', 'wrong')
             ORDER BY v.id DESC LIMIT %(last)s) c) o
  ORDER BY came.id;
 

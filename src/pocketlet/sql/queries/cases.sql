@@ -38,8 +38,21 @@ UPDATE pocketlet.cases SET state = 'candidate', passes = 0 WHERE id = %(case)s A
 
 -- retire --
 -- With the reason, once
-UPDATE pocketlet.cases SET state = 'retired', reason = %(reason)s, retired_by = %(feedback)s
+UPDATE pocketlet.cases SET state = 'retired', reason = %(reason)s, retired_by = %(feedback)s, retired_in = %(revision)s
  WHERE id = %(case)s AND state <> 'retired';
+
+-- follow --
+-- What a revision retired that is not on the line comes back, to be admitted anew; what one on the line did is retired
+WITH RECURSIVE line AS (
+  SELECT r.n, r.parent FROM pocketlet.revision r WHERE r.agent_id = %(agent)s AND r.n = %(revision)s
+  UNION ALL
+  SELECT r.n, r.parent FROM pocketlet.revision r JOIN line ON r.agent_id = %(agent)s AND r.n = line.parent
+)
+UPDATE pocketlet.cases c
+   SET state = CASE WHEN l.n IS NULL THEN 'candidate' ELSE 'retired' END,
+       passes = CASE WHEN l.n IS NULL AND c.accepted THEN 1 ELSE 0 END
+  FROM pocketlet.cases k LEFT JOIN line l ON l.n = k.retired_in
+ WHERE k.agent_id = %(agent)s AND k.retired_in IS NOT NULL AND c.id = k.id AND (c.state = 'retired') = (l.n IS NULL);
 
 -- quarantine --
 -- For as long as it can't be tried
@@ -62,18 +75,29 @@ WITH RECURSIVE line AS (
   UNION ALL
   SELECT r.agent_id, r.n, r.parent FROM pocketlet.revision r JOIN line ON r.agent_id = line.agent_id AND r.n = line.parent
 )
-SELECT s.kind, s.expected FROM pocketlet.assertion s
+SELECT s.kind, s.expected, s.feedback_id FROM pocketlet.assertion s
  WHERE s.case_id = %(case)s AND (s.revision IS NULL OR s.revision IN (SELECT n FROM line))
  ORDER BY s.id;
+
+-- endorsed --
+-- The last text that the owner stood for: their own version, or the run's
+SELECT f.id, f.edited, f.run_id AS run FROM pocketlet.feedback f JOIN pocketlet.cases c ON c.run_id = f.run_id
+ WHERE c.id = %(case)s AND (f.edited IS NOT NULL OR f.verdict = 'right') ORDER BY f.id DESC LIMIT 1;
 
 -- vouches --
 -- Whether the run's own work vouches for the case
 SELECT accepted, run_id AS run FROM pocketlet.cases WHERE id = %(case)s;
 
 -- vocabulary --
--- The texts that the agent's owner cared about so far, the newest first
+-- The texts that the agent's owner cared about so far, the newest first: not those of drafts that never counted
+WITH RECURSIVE line AS (
+  SELECT r.agent_id, r.n, r.parent FROM pocketlet.revision r JOIN pocketlet.cases c ON c.agent_id = r.agent_id
+   WHERE c.id = %(case)s AND r.n = %(revision)s
+  UNION ALL
+  SELECT r.agent_id, r.n, r.parent FROM pocketlet.revision r JOIN line ON r.agent_id = line.agent_id AND r.n = line.parent
+)
 SELECT s.expected->>'text' AS text FROM pocketlet.assertion s JOIN pocketlet.cases o ON o.id = s.case_id
- WHERE s.kind IN ('contains', 'absent') AND o.agent_id = (SELECT agent_id FROM pocketlet.cases WHERE id = %(case)s)
+ WHERE (s.revision IS NULL OR s.revision IN (SELECT n FROM line)) AND s.kind IN ('contains', 'absent') AND o.agent_id = (SELECT agent_id FROM pocketlet.cases WHERE id = %(case)s)
  GROUP BY s.expected->>'text' ORDER BY max(s.id) DESC LIMIT %(most)s;
 
 -- meant --
@@ -95,9 +119,9 @@ SELECT tool, request FROM pocketlet.step WHERE run_id = %(run)s AND kind = 'tool
 
 -- open --
 -- Every case that can still be tried, with its run's input
-SELECT c.id, c.run_id AS run, c.state, c.accepted, c.passes, c.pinned, c.model, r.lessons, r.facts, r.input, r.raw,
+SELECT c.id, c.run_id AS run, c.state, c.accepted, c.passes, c.pinned, c.model, r.facts, r.input, r.raw,
        (SELECT u.model FROM pocketlet.run u WHERE u.agent_id = c.agent_id AND u.kind = 'run' AND u.model IS NOT NULL
-         ORDER BY u.id DESC LIMIT 1) AS model_in_use, coalesce(r.overhead_tokens, 0) AS overhead,
+         ORDER BY u.id DESC LIMIT 1) AS model_in_use,
        CASE WHEN r.input->>'label' = 'outside' THEN 'outside' ELSE 'owner' END AS label
   FROM pocketlet.cases c JOIN pocketlet.run r ON r.id = c.run_id
  WHERE c.agent_id = %(agent)s AND c.state <> 'retired' ORDER BY c.id DESC;

@@ -20,13 +20,14 @@ SELECT f.run_id FROM pocketlet.agent a JOIN pocketlet.feedback f ON f.agent_id =
  ORDER BY f.id LIMIT 1 FOR UPDATE OF a;
 
 -- waiting_on --
--- All that was said of one run and waits
-SELECT id, comment, edited FROM pocketlet.feedback
- WHERE agent_id = %(agent)s AND run_id = %(run)s AND outcome IS NULL AND curation_run IS NULL ORDER BY id;
+-- All that was said of one run and waits, or was not taken up because its curation failed
+SELECT f.id, f.comment, f.edited FROM pocketlet.feedback f LEFT JOIN pocketlet.run c ON c.id = f.curation_run
+ WHERE f.agent_id = %(agent)s AND f.run_id = %(run)s
+   AND ((f.outcome IS NULL AND f.curation_run IS NULL) OR c.state IN ('failed', 'stopped')) ORDER BY f.id;
 
 -- told --
 -- Lessons that the run had in its briefing and that are in force, with the words that they came of
-SELECT l.name, f.comment
+SELECT l.name, l.expect, f.comment
   FROM pocketlet.run r
   JOIN pocketlet.agent a ON a.id = r.agent_id
   JOIN pocketlet.revision c ON c.agent_id = a.id AND c.n = a.current
@@ -36,7 +37,7 @@ SELECT l.name, f.comment
 
 -- curated_by --
 -- The manager's run that takes it up
-UPDATE pocketlet.feedback SET curation_run = %(run)s WHERE id = ANY (%(ids)s);
+UPDATE pocketlet.feedback SET curation_run = %(run)s, outcome = NULL WHERE id = ANY (%(ids)s);
 
 -- of_curation --
 -- What a manager's run is about
@@ -84,3 +85,7 @@ SELECT r.id FROM pocketlet.run r
    AND (r.kind = 'manager' OR (r.kind = 'trial' AND EXISTS (
           SELECT FROM pocketlet.trial t WHERE t.run_id = r.id AND t.purpose IN ('trigger', 'before', 'regression'))))
  ORDER BY r.id LIMIT 1;
+
+-- behind --
+-- What a manager's run takes up, or what the curation of a replay does
+SELECT f.id FROM pocketlet.feedback f JOIN pocketlet.run r ON f.curation_run IN (r.id, r.curation) WHERE r.id = %(run)s ORDER BY f.id;

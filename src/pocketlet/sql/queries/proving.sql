@@ -1,14 +1,20 @@
 -- add --
 -- Written once, before anything is tried
 INSERT INTO pocketlet.candidate (agent_id, revision, case_id, curation, feedback, findings, sample, pinned, retires, contested,
-                                 touched, unchanged, narrowings, explicit, owner_decides)
+                                 touched, unchanged, narrowings, explicit, owner_decides,
+                                 overhead, model)
 VALUES (%(agent)s, %(revision)s, %(case)s, %(curation)s, %(feedback)s, %(findings)s, %(sample)s, %(pinned)s, %(retires)s,
-        %(contested)s, %(touched)s, %(unchanged)s, %(narrowings)s, %(explicit)s, %(owner_decides)s);
+        %(contested)s, %(touched)s, %(unchanged)s, %(narrowings)s, %(explicit)s, %(owner_decides)s,
+        %(overhead)s, %(model)s);
 
 -- get --
 -- With the agent's row locked, so that two replays that end at once take one step each in turn
 SELECT c.revision, c.case_id, c.curation, c.feedback, c.findings, c.sample, c.pinned, c.retires, c.contested, c.touched, c.narrowings,
-       c.explicit, c.owner_decides, r.parent, s.state,
+       c.explicit, c.owner_decides, c.overhead, c.model, c.unchanged, r.parent, s.state,
+       (SELECT d.evidence->>'rule' FROM pocketlet.decision d
+         WHERE d.agent_id = c.agent_id AND d.revision = c.revision ORDER BY d.id DESC LIMIT 1) AS rule,
+       (SELECT count(*) FROM pocketlet.trial t JOIN pocketlet.run u ON u.id = t.run_id
+         WHERE t.agent_id = c.agent_id AND u.curation = c.curation AND t.draft <> c.revision) AS spent,
        EXISTS (SELECT FROM pocketlet.trial t
                 WHERE t.agent_id = c.agent_id AND t.draft = c.revision AND t.verdict = 'pending'
                   AND t.purpose IN ('trigger', 'before', 'regression')) AS pending

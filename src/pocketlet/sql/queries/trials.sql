@@ -23,7 +23,7 @@ UPDATE pocketlet.trial SET verdict = %(verdict)s, evidence = %(evidence)s WHERE 
 -- of_draft --
 -- All that was made for its sake
 SELECT t.case_id AS case, c.run_id AS case_run, t.run_id AS run, t.revision, t.purpose, t.attempt, t.verdict, t.evidence,
-       o.input->>'subject' AS subject, m.model,
+       o.input->>'subject' AS subject, m.model, m.state,
        coalesce((SELECT sum(l.cost) FROM pocketlet.ledger l WHERE l.run_id = t.run_id), 0) AS cost_usd
   FROM pocketlet.trial t JOIN pocketlet.cases c ON c.id = t.case_id JOIN pocketlet.run o ON o.id = c.run_id
   JOIN pocketlet.run m ON m.id = t.run_id

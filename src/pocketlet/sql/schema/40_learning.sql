@@ -8,7 +8,6 @@ CREATE TABLE pocketlet.feedback (
   edited text,
   about jsonb NOT NULL DEFAULT '{}',
   source text NOT NULL DEFAULT 'owner' CHECK (source IN ('owner', 'reply', 'sent', 'backtest')),
-  authority text NOT NULL DEFAULT 'owner' CHECK (authority IN ('owner', 'member', 'outcome')),
   curation_run bigint REFERENCES pocketlet.run ON DELETE SET NULL,
   outcome text,
   at timestamptz NOT NULL DEFAULT pocketlet.now()
@@ -32,6 +31,7 @@ CREATE TABLE pocketlet.cases (
   model text,
   reason text,
   retired_by bigint REFERENCES pocketlet.feedback ON DELETE SET NULL,
+  retired_in int,
   created_at timestamptz NOT NULL DEFAULT pocketlet.now()
 );
 CREATE INDEX ON pocketlet.cases (agent_id, scope);
@@ -39,13 +39,14 @@ COMMENT ON TABLE pocketlet.cases IS 'A past run that later revisions are tried o
 COMMENT ON COLUMN pocketlet.cases.accepted IS 'The owner said of the run that it was right: its own work vouches for the case.';
 COMMENT ON COLUMN pocketlet.cases.passes IS 'Passes in a row on what is in force; the third makes the case stable, so that it can gate.';
 COMMENT ON COLUMN pocketlet.cases.model IS 'The model that the passes were made with; for another one they count no more.';
+COMMENT ON COLUMN pocketlet.cases.retired_in IS 'The revision with which it retired: going back behind that brings it back.';
 COMMENT ON COLUMN pocketlet.cases.retired_by IS 'The feedback that contradicts the case.';
 
 CREATE TABLE pocketlet.assertion (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   case_id bigint NOT NULL REFERENCES pocketlet.cases ON DELETE CASCADE,
   feedback_id bigint REFERENCES pocketlet.feedback ON DELETE CASCADE,
-  kind text NOT NULL CHECK (kind IN ('effect', 'tool', 'forbidden', 'contains', 'absent', 'max_words', 'regex')),
+  kind text NOT NULL CHECK (kind IN ('effect', 'tool', 'forbidden', 'contains', 'absent', 'max_words')),
   expected jsonb NOT NULL,
   revision int
 );
@@ -94,12 +95,15 @@ CREATE TABLE pocketlet.candidate (
   narrowings int NOT NULL,
   explicit boolean NOT NULL,
   owner_decides boolean NOT NULL,
+  overhead int NOT NULL,
+  model text,
   at timestamptz NOT NULL DEFAULT pocketlet.now(),
   PRIMARY KEY (agent_id, revision)
 );
 COMMENT ON TABLE pocketlet.candidate IS
   'A draft before the gate: what was found wrong with it without trying, and on which cases it is tried. Written once.';
 COMMENT ON COLUMN pocketlet.candidate.case_id IS 'The case that the draft is to fix.';
+COMMENT ON COLUMN pocketlet.candidate.model IS 'On which it is tried, if the draft changes the model.';
 COMMENT ON COLUMN pocketlet.candidate.sample IS 'The affected stable cases that are tried: pinned ones, then the newest.';
 COMMENT ON COLUMN pocketlet.candidate.retires IS 'Cases that its feedback contradicts: retired if it is adopted.';
 COMMENT ON COLUMN pocketlet.candidate.contested IS

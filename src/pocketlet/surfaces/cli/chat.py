@@ -88,6 +88,11 @@ class Talk:
         from pocketlet.learning import chat
         from pocketlet.surfaces.cli import attending
 
+        if not await chat.exists(self._database, self._agent):
+            output.note(
+                f"There is no agent {self._agent}: an empty one is made. "
+                f"`pocketlet agent remove {self._agent}` takes it away."
+            )
         run = await chat.say(self._database, self._agent, message, model=settings.read().model)
         async with attending.Attendant(self._database) as attendant:
             telling = asyncio.ensure_future(self._tell(run))

@@ -139,7 +139,11 @@ async def _said(
         word = await thread.reply(conn, None, command.content(str(given.reply)))
         return word.run, feedbacks.Said("change", word.text, None, {"mail": word.message_id}, "reply")
     own = await thread.edited(conn, run, edited) if edited is not None else None
-    verdict = given.verdict or ("change" if text.strip() or own else "right")
+    if text and not text.strip():
+        raise errors.BadInput(
+            "The TEXT is blank.", hint="Say what should change; without a TEXT the run is called right."
+        )
+    verdict = given.verdict or ("change" if text or own else "right")
     return run, feedbacks.Said(verdict, text, own, {"step": given.step} if given.step is not None else {})
 
 

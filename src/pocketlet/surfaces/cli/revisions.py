@@ -108,14 +108,14 @@ async def _decide(
     database: "pool.Database", name: str, revision: int, verdict: str, because: str = ""
 ) -> dict[str, Any]:
     from pocketlet.agents import agent as agents
-    from pocketlet.learning import proving, tables
+    from pocketlet.learning import adoption, tables
 
     if verdict == "adopt":
         await tables.adopt(database, name, revision, because)
     async with database.api() as conn:
         agent = await agents.get(conn, name)
         if verdict == "discard":
-            await proving.discard(conn, agent, revision, because)
+            await adoption.discard(conn, agent, revision, because)
         return await _standing(conn, name, revision, verdict)
 
 
@@ -134,12 +134,13 @@ def rollback(agent: str, *, revision: int | None, as_json: bool) -> None:
 async def _rollback(database: "pool.Database", name: str, wanted: int | None) -> dict[str, Any]:
     from pocketlet.agents import agent as agents
     from pocketlet.agents import revisions as playbooks
+    from pocketlet.learning import adoption
 
     async with database.api() as conn:
         agent = await agents.get(conn, name)
         revision = wanted or await playbooks.before(conn, agent)
         await _check_was_current(conn, agent, revision)
-        await playbooks.decide(conn, agent, revision, "rollback")
+        await adoption.roll_back(conn, agent, revision)
         return await _standing(conn, name, revision, "rollback")
 
 

@@ -60,7 +60,28 @@ async def _retry(database: "pool.Database", number: int) -> dict[str, Any]:
 
     async with database.api() as conn:
         await kinds.retry(conn, number)
-    return await outcome.attended(database, number)
+    found = await outcome.attended(database, number)
+    if found["kind"] in ("manager", "trial"):
+        await _follow(database, number)
+    return found
+
+
+async def _follow(database: "pool.Database", number: int) -> None:
+    """What was learned from it is decided, and said."""
+    from pocketlet.learning import feedback
+    from pocketlet.surfaces.cli import attending
+
+    async with attending.Attendant(database) as attendant:
+        while True:
+            async with database.api() as conn:
+                given = await feedback.behind(conn, number)
+                waits = [run for item in given for run in await feedback.under_way(conn, item)]
+            if not waits:
+                break
+            await attendant.rest(*waits)
+    async with database.api() as conn:
+        for item in given:
+            output.note(f"Feedback {item}: {(await feedback.outcome(conn, item))['outcome']}")
 
 
 @click.command()
