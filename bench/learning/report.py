@@ -71,10 +71,12 @@ def add_window(made: dict[str, Any], window: int, found: Found) -> None:
 
 
 def ours(played: Sequence[player.Played], items: int) -> dict[str, Any]:
-    """How the product's own arm did on its streams."""
+    """How the product's own arm did on its streams. The rate is per 1,000 runs of all seeds; at flip .29 chance alone fails
+    0.5 % of the audited cases three times of three, whatever the length of a stream.
+    """
     fix = figures.to_fix(played)
     audit = {name: sum(one.facts["audit"][name] for one in played) for name in played[0].facts["audit"]}
-    regressed, fixed = audit["regressed"], audit["fixed"]
+    regressed, fixed, runs = audit["regressed"], audit["fixed"], items * len(played)
     return {
         "feedback_to_fix_p50": fix["p50"],
         "feedback_to_fix_p95": fix["p95"],
@@ -86,7 +88,7 @@ def ours(played: Sequence[player.Played], items: int) -> dict[str, Any]:
         "unsanctioned_regressions": regressed,
         "unsanctioned_share_95": [round(end, 4) for end in figures.wilson(regressed, audit["audited"])],
         "confirmed_regressions": audit["confirmed"],
-        "regressions_percent_of_fixed_per_1000_runs": round(100 * regressed / (fixed or 1) * 1000 / items, 3),
+        "regressions_percent_of_fixed_per_1000_runs": round(100 * regressed / (fixed or 1) * 1000 / runs, 3),
         "sanctioned_retirements": audit["retired"],
         "retired_cases": sum(one.facts["retired_cases"] for one in played),
         "questions_per_1000_runs": round(1000 * statistics.fmean(one.facts["questions"] / items for one in played), 1),
