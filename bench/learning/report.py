@@ -71,8 +71,10 @@ def add_window(made: dict[str, Any], window: int, found: Found) -> None:
 
 
 def ours(played: Sequence[player.Played], items: int) -> dict[str, Any]:
-    """How the product's own arm did on its streams. The rate is per 1,000 runs of all seeds; at flip .29 chance alone fails
-    0.5 % of the audited cases three times of three, whatever the length of a stream.
+    """How the product's own arm did on its streams.
+
+    The rate is per 1,000 runs of all seeds. At flip .29 chance alone fails 0.5 % of the audited cases three times of
+    three, whatever the length of a stream.
     """
     fix = figures.to_fix(played)
     audit = {name: sum(one.facts["audit"][name] for one in played) for name in played[0].facts["audit"]}
