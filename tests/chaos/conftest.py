@@ -29,7 +29,9 @@ async def killer(
     shutil.copytree(CRM, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     cast = data.write(folder, seed=1, today=date(2026, 11, 22))
     manifest = folder / "agent.toml"
-    manifest.write_text(manifest.read_text(encoding="utf-8").replace('adopt = "ask"', 'adopt = "proven"'))
+    text = manifest.read_text(encoding="utf-8").replace('adopt = "ask"', 'adopt = "proven"')
+    # A killed call stays reserved at its worst case: hundreds of them are more than a day's money.
+    manifest.write_text(text.replace("{run = 0.50, day = 5.00}", "{run = 50.0, day = 5000.0}"))
     agent = await portable.load(db, folder)
     listener = await sink.serve(tmp_path / "sent")
     port = listener.sockets[0].getsockname()[1]
