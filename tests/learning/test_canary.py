@@ -36,7 +36,7 @@ async def test_two_wrong_runs_take_a_lesson_back(shop: Workshop) -> None:
     assert (await shop.playbook(3)).digest == before
     assert (await decisions(shop))[-1] == (3, "revert", "gate")
     row = await shop.row("SELECT because, evidence FROM pocketlet.decision WHERE verdict = 'revert' ORDER BY id DESC")
-    assert row["because"] == "Lesson late was cited in 2 wrong runs of its first 2."
+    assert row["because"] == "2 of the first 2 judged runs did what lesson late says and were wrong."
     assert row["evidence"]["thresholds"] == {"canary_runs": 3, "canary_wrong": 2}
     assert await unsettled(shop) == 0
 

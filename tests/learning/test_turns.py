@@ -54,6 +54,21 @@ async def test_a_curation_is_tried_again_when_it_is_its_turn(shop: Workshop) -> 
     assert await unsettled(shop) == 0
 
 
+async def test_a_curation_whose_words_another_has_taken_up_is_not_tried_again(shop: Workshop) -> None:
+    run = await answered(shop)
+    await corrected(shop, run)
+    manager = await newest(shop)
+    shop.model.faults[f"{shop.name}#manager"] += [Fault(401)]
+    await shop.advance(manager)
+    await corrected(shop, run, *NOTHING, said="And no hurry.")
+    assert await newest(shop) != manager
+    await shop.learn(works)
+    assert await unsettled(shop) == 0
+    async with shop.database.api() as conn:
+        with pytest.raises(errors.Conflict, match="was taken up by another run"):
+            await kinds.retry(conn, manager)
+
+
 async def test_a_replay_that_is_tried_again_takes_its_draft_on(shop: Workshop) -> None:
     number = await corrected(shop, await answered(shop))
     await shop.advance(await newest(shop))
@@ -64,6 +79,7 @@ async def test_a_replay_that_is_tried_again_takes_its_draft_on(shop: Workshop) -
     assert await shop.states() == {1: "current", 2: "asked"}
     async with shop.database.api() as conn:
         await kinds.retry(conn, trial)
+        assert await feedback.under_way(conn, number) == [trial]  # whoever follows it waits for the end
     assert await shop.learn(works) == ["trigger", "trigger", "before", "before", "admission"]
     assert (await shop.outcome(number) or "").startswith("adopted as revision 2 (proven)")
 

@@ -117,9 +117,9 @@ async def _drive(engine: Engine, kind: Kind, run: runs.Run) -> None:
         playbook = await revisions.load(conn, agent, run.revision)
         work = Work(run, agent, playbook, tasks.from_record(run.input))
         briefing = await _briefing(engine, conn, kind, work)
-        budget = (await revisions.load(conn, agent, agent.current)).manifest.budget  # the owner's word of today
+        today = playbook if agent.current == run.revision else await revisions.load(conn, agent, agent.current)
         steps = await journal.read(conn, run.id)
-    manifest = replace(playbook.manifest, budget=budget)
+    manifest = replace(playbook.manifest, budget=today.manifest.budget)  # money is the owner's word of today
     while True:
         work = replace(work, run=replace(run, label=policy.join(run.label, *(step.label for step in steps))))
         if await _stopped(engine, kind, work):

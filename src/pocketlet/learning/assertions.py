@@ -62,6 +62,11 @@ class Work:
         return folded("\n".join(parts))
 
     @property
+    def draft(self) -> str:
+        """What the owner corrects: the last mail, or the result if there is none."""
+        return self.mails[-1]["body"] if self.mails else self.result
+
+    @property
     def lines(self) -> tuple[str, ...]:
         """The lines of its mails, or of the result if there is none."""
         return tuple(

@@ -20,7 +20,6 @@ from pocketlet.agents import manifest as manifests
 from pocketlet.agents import revisions, runs
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool, queries
-from pocketlet.learning import assertions as asserting
 from pocketlet.learning import cases, feedback, thread
 from pocketlet.platform import messages
 
@@ -171,7 +170,7 @@ async def compared(conn: pool.Conn, run: int, pair: Pair) -> dict[str, Any]:
     """
     end = await runs.ending(conn, run)
     done = await cases.work_of(conn, run)
-    draft = thread.own(done.mails[-1]["body"]) if done.mails else ""
+    draft = thread.own(done.draft) if done.mails else ""
     verdict = "none" if not draft else "same" if thread.same(draft, pair.answer) else "differs"
     if end["state"] != "done":
         verdict = "failed" if end["state"] in ("failed", "stopped") else "pending"
@@ -213,6 +212,7 @@ async def learn(conn: pool.Conn, agent: agents.Agent, found: Mapping[str, Any]) 
         return row["id"]
     if found["verdict"] not in ("same", "differs", "none"):
         raise errors.Conflict(f"Run {run} is {found['state']}: there is no draft to compare.", hint=found["hint"] or "")
+    await agents.lock(conn, agent.id)
     case = await cases.keep(conn, agent, run)
     if found["verdict"] == "same":
         number = await feedback.store(conn, agent, run, feedback.Said("right", source="backtest"))
@@ -222,8 +222,4 @@ async def learn(conn: pool.Conn, agent: agents.Agent, found: Mapping[str, Any]) 
     said = feedback.Said("change", edited=found["answer"], source="backtest")
     number = await feedback.store(conn, agent, run, said)
     await cases.unaccept(conn, case)
-    known = "\n".join((await revisions.load(conn, agent, agent.current)).files().values())
-    draft = found["draft"] or found["result"] or ""
-    for assertion in asserting.of_edit(draft, found["answer"], known):
-        await cases.add_assertion(conn, case, assertion, feedback=number)
     return number

@@ -26,8 +26,9 @@ async def noted(conn: pool.Conn, agent: agents.Agent, run: int, verdict: str, fe
         return []
     reverted: list[int] = []
     for row in await standing(conn, agent, run):
-        if row["watched"] and row["wrong"] >= WRONG and await _followed(conn, row) >= WRONG:
-            await _revert(conn, await agents.by_id(conn, agent.id), row, feedback)
+        followed = await _followed(conn, row) if row["watched"] and row["wrong"] >= WRONG else 0
+        if followed >= WRONG:
+            await _revert(conn, await agents.by_id(conn, agent.id), row | {"followed": followed}, feedback)
             reverted.append(row["lesson"])
         elif row["last_right"] + row["last_wrong"] >= LAST and row["last_wrong"] > row["last_right"]:
             await _ask_to_retire(conn, await agents.by_id(conn, agent.id), row)
@@ -61,10 +62,12 @@ async def _revert(conn: pool.Conn, agent: agents.Agent, row: dict[str, Any], fee
     kept = tuple(lesson for lesson in now.lessons if lesson.id != row["lesson"])
     came_ids, have = {lesson.id for lesson in came.lessons}, {lesson.id for lesson in kept}
     back = tuple(lesson for lesson in before.lessons if lesson.id not in came_ids | have)
-    why = f"Lesson {row['name']} was cited in {row['wrong']} wrong runs of its first {row['judged']}."
+    why = (
+        f"{row['followed']} of the first {row['judged']} judged runs did what lesson {row['name']} says and were wrong."
+    )
     change = revisions.Change(f"took lesson {row['name']} back", "manager", agent.current, feedback)
     n = await revisions.add(conn, agent, replace(now, lessons=kept + back), change)
-    evidence = {name: row[name] for name in ("lesson", "name", "revision", "right", "wrong", "judged")}
+    evidence = {name: row[name] for name in ("lesson", "name", "revision", "right", "wrong", "judged", "followed")}
     evidence |= {"thresholds": {"canary_runs": RUNS, "canary_wrong": WRONG}}
     await revisions.decide(conn, agent, n, "revert", author="gate", because=why, evidence=evidence)
 

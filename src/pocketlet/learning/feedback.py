@@ -107,6 +107,7 @@ async def curate(conn: pool.Conn, agent: agents.Agent, *, ending: int | None = N
 
     `ending` is the manager's run that ends in this transaction.
     """
+    await agents.lock(conn, agent.id)
     while True:
         row = await (await conn.execute(Q["next"], {"agent": agent.id, "ending": ending})).fetchone()
         if row is None:
@@ -161,6 +162,11 @@ async def of_curation(conn: pool.Conn, manager: int) -> list[Feedback]:
 async def behind(conn: pool.Conn, run: int) -> list[int]:
     """The feedback that a manager's run, or a replay of its draft, is about."""
     return [row["id"] for row in await (await conn.execute(Q["behind"], {"run": run})).fetchall()]
+
+
+async def reopen(conn: pool.Conn, run: int) -> None:
+    """The outcome is open again: its curation, or the replay that the gate could not do without, is tried again."""
+    await conn.execute(Q["reopen"], {"run": run})
 
 
 async def settle(conn: pool.Conn, number: int, outcome: str) -> None:

@@ -43,13 +43,17 @@ KINDS: Mapping[str, loop.Kind] = {
 async def retry(conn: pool.Conn, number: int) -> None:
     """Lets a failed or stopped run go on from its journal. Raises errors.NotFound, errors.Conflict.
 
-    A curation waits for its turn: while another one is under way it can't be tried again.
+    A curation waits for its turn: while another one is under way it can't be tried again, and neither can one whose
+    feedback another has taken up since.
     """
     run = await runs.load(conn, number)
     await agents.lock(conn, run.agent_id)
     if run.kind == "manager" and (busy := await feedback.curating(conn, run.agent_id)):
         raise errors.Conflict(f"Run {busy} learns something else now.", hint=f"Wait for it: `pocketlet show {busy}`.")
+    if run.kind == "manager" and not await feedback.of_curation(conn, number):
+        raise errors.Conflict(f"What run {number} was about was taken up by another run.")
     await runs.retry(conn, number)
+    await feedback.reopen(conn, number)
 
 
 async def stop(conn: pool.Conn, number: int) -> str:

@@ -64,8 +64,7 @@ async def _feedback(conn: pool.Conn, said: Sequence[feedbacks.Feedback]) -> str:
     verdict = max((item.verdict for item in said), key=feedbacks.VERDICTS.index)
     comments = [" ".join(item.comment.split()) for item in said if item.comment.strip()]
     done = await cases.work_of(conn, said[0].run_id or 0)
-    draft = done.mails[-1]["body"] if done.mails else done.result
-    edits = [asserting.inserted(draft, item.edited) for item in said if item.edited]
+    edits = [asserting.inserted(done.draft, item.edited) for item in said if item.edited]
     comments += [f"{text.rstrip('.')}." for text in edits if text and not any(item.comment.strip() for item in said)]
     lines = ["# Feedback", f"run: {said[0].run_id}", f"verdict: {verdict}", f"comment: {' '.join(comments)}"]
     lines += [f"about: step {item.about['step']}" for item in said if "step" in item.about]

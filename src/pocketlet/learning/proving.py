@@ -128,10 +128,11 @@ def _finding(record: dict[str, Any]) -> gate.Finding:
 
 async def proceed(conn: pool.Conn, agent: agents.Agent, n: int) -> None:
     """Takes the next step on a draft: one more replay, or the decision. Does nothing while a replay runs."""
+    await agents.lock(conn, agent.id)  # two replays that end at once take one step each, in turn
     row = await (await conn.execute(Q["get"], {"agent": agent.id, "revision": n})).fetchone()
     if row is None or row["pending"] or not _open(row):
         return
-    agent = await agents.by_id(conn, agent.id)  # as it is now that its row is locked
+    agent = await agents.by_id(conn, agent.id)
     evidence = await _evidence(conn, agent, row)
     step = gate.after(evidence)
     if isinstance(step, gate.Verdict):
@@ -250,7 +251,7 @@ def _tally(tried: gate.Tried) -> dict[str, int]:
 
 async def judged(conn: pool.Conn, agent: agents.Agent, trial: trials.Trial) -> None:
     """A trial has its verdict: the draft, or the case's admission, goes on."""
-    if trial.purpose in trials.GATE:
+    if trial.gates:
         await proceed(conn, agent, trial.draft)
     elif trial.purpose == "admission" and trial.revision == agent.current and trial.verdict != "unknown":
         passed = trial.verdict == "pass"
@@ -321,6 +322,6 @@ async def origin_of(conn: pool.Conn, given: Sequence[int]) -> lint.Origin | None
     found = await runs.load(conn, run)
     done = await cases.work_of(conn, run)
     told = briefings.from_record(found.briefing).lessons if found.briefing else ()
-    draft = done.mails[-1]["body"] if done.mails else done.result
-    words = [item.comment for item in said] + [asserting.inserted(draft, item.edited) for item in said if item.edited]
+    words = [item.comment for item in said]
+    words += [asserting.inserted(done.draft, item.edited) for item in said if item.edited]
     return lint.Origin("\n".join(words), tasks.from_record(found.input), found.facts, done, told)

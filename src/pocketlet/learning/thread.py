@@ -152,7 +152,7 @@ async def edited(conn: pool.Conn, run: int, text: str) -> str:
 async def draft_of(conn: pool.Conn, run: int) -> str:
     """The last mail that a run drafted, or its result if it drafted none; without quotes."""
     done = await cases.work_of(conn, run)
-    return own(done.mails[-1]["body"]) if done.mails else done.result
+    return own(done.draft) if done.mails else done.result
 
 
 def _said(text: str) -> str:

@@ -17,7 +17,6 @@ from pocketlet.learning import assertions as asserting
 from pocketlet.learning import cases, gate
 
 Q = queries.load("trials")
-GATE = ("trigger", "before", "regression")
 BY_ITSELF = 0  # in the place of a curation: what learning does unasked is booked on its day
 ALIKE = 2  # cases that were told the same lessons and are admitted on the owner's "right" alone
 Compile = Callable[[playbooks.Playbook, tasks.Task, Mapping[str, str], str], briefings.Briefing]
@@ -38,7 +37,7 @@ class Trial:
     """What a trial is to be: of `revision`, for the sake of `draft`, on a case.
 
     `purpose`: trigger, before, regression, admission, audit or compare. `curation` is the manager's run that pays,
-    `verdict` pending, pass, fail or unknown.
+    `verdict` pending, pass, fail or unknown, `gates` whether the decision on the draft rests on it.
     """
 
     revision: int
@@ -48,6 +47,7 @@ class Trial:
     curation: int | None = None
     model: str | None = None
     verdict: str = "pending"
+    gates: bool = False
 
 
 def affected(
@@ -120,7 +120,8 @@ async def could_not_run(conn: pool.Conn, run: int, error: str) -> Trial | None:
 
 
 def _trial(row: Mapping[str, Any], verdict: str) -> Trial:
-    return Trial(row["revision"], row["draft"], row["case"], row["purpose"], row["curation"], row["model"], verdict)
+    names = ("revision", "draft", "case", "purpose", "curation", "model", "gates")
+    return Trial(**{name: row[name] for name in names}, verdict=verdict)
 
 
 async def of_draft(conn: pool.Conn, agent: agents.Agent, draft: int) -> list[dict[str, Any]]:
@@ -132,7 +133,7 @@ async def report(conn: pool.Conn, agent: agents.Agent, draft: int) -> dict[str, 
     """By case: fixed, same, worse, still-wrong, unknown or pending; the counts of these and of the cases that the draft
     does not touch; every attempt; and what the gate's trials cost in USD.
     """
-    rows = [row for row in await of_draft(conn, agent, draft) if row["purpose"] in GATE]
+    rows = [row for row in await of_draft(conn, agent, draft) if row["gates"]]
     by_case: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
         if row["purpose"] in ("trigger", "regression"):
@@ -194,4 +195,4 @@ def _last(attempts: Sequence[Mapping[str, Any]], verdict: str, word: str) -> lis
 async def pending(conn: pool.Conn, agent: agents.Agent, draft: int) -> list[int]:
     """Runs of the gate's trials of a draft that are not judged yet."""
     rows = await of_draft(conn, agent, draft)
-    return [row["run"] for row in rows if row["verdict"] == "pending" and row["purpose"] in GATE]
+    return [row["run"] for row in rows if row["verdict"] == "pending" and row["gates"]]

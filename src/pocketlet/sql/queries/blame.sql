@@ -1,10 +1,5 @@
 -- line --
 -- A revision and all that it descends from, the oldest first: who made it, on whose word, and what that cost
-WITH RECURSIVE line AS (
-  SELECT r.agent_id, r.n, r.parent FROM pocketlet.revision r WHERE r.agent_id = %(agent)s AND r.n = %(revision)s
-  UNION ALL
-  SELECT r.agent_id, r.n, r.parent FROM pocketlet.revision r JOIN line ON r.agent_id = line.agent_id AND r.n = line.parent
-)
 SELECT r.n AS revision, r.author, r.reason, r.created_at, r.feedback_id AS feedback, f.verdict, f.comment, f.run_id AS run,
        r.run_id AS curation, (
          SELECT coalesce(sum(l.cost), 0) FROM pocketlet.ledger l
@@ -12,11 +7,10 @@ SELECT r.n AS revision, r.author, r.reason, r.created_at, r.feedback_id AS feedb
                   SELECT t.run_id FROM pocketlet.trial t
                     JOIN pocketlet.revision d ON d.agent_id = t.agent_id AND d.n = t.draft
                    WHERE t.agent_id = r.agent_id AND (d.n = r.n OR d.run_id = r.run_id)
-                     AND t.purpose IN ('trigger', 'before', 'regression'))) AS cost_usd
-  FROM line
-  JOIN pocketlet.revision r ON r.agent_id = line.agent_id AND r.n = line.n
+                     AND t.gates)) AS cost_usd
+  FROM pocketlet.revision r
   LEFT JOIN pocketlet.feedback f ON f.id = r.feedback_id
- ORDER BY r.n;
+ WHERE r.agent_id = %(agent)s AND r.n IN (SELECT pocketlet.line(%(agent)s, %(revision)s)) ORDER BY r.n;
 
 -- trial --
 -- What a run was tried for

@@ -43,15 +43,10 @@ UPDATE pocketlet.cases SET state = 'retired', reason = %(reason)s, retired_by = 
 
 -- follow --
 -- What a revision retired that is not on the line comes back, to be admitted anew; what one on the line did is retired
-WITH RECURSIVE line AS (
-  SELECT r.n, r.parent FROM pocketlet.revision r WHERE r.agent_id = %(agent)s AND r.n = %(revision)s
-  UNION ALL
-  SELECT r.n, r.parent FROM pocketlet.revision r JOIN line ON r.agent_id = %(agent)s AND r.n = line.parent
-)
 UPDATE pocketlet.cases c
    SET state = CASE WHEN l.n IS NULL THEN 'candidate' ELSE 'retired' END,
        passes = CASE WHEN l.n IS NULL AND c.accepted THEN 1 ELSE 0 END
-  FROM pocketlet.cases k LEFT JOIN line l ON l.n = k.retired_in
+  FROM pocketlet.cases k LEFT JOIN pocketlet.line(%(agent)s, %(revision)s) AS l (n) ON l.n = k.retired_in
  WHERE k.agent_id = %(agent)s AND k.retired_in IS NOT NULL AND c.id = k.id AND (c.state = 'retired') = (l.n IS NULL);
 
 -- quarantine --
@@ -69,14 +64,8 @@ VALUES (%(case)s, %(feedback)s, %(kind)s, %(expected)s, %(revision)s);
 
 -- assertions --
 -- Those of the case itself, and those that this revision or one that it descends from came with
-WITH RECURSIVE line AS (
-  SELECT r.agent_id, r.n, r.parent FROM pocketlet.revision r JOIN pocketlet.cases c ON c.agent_id = r.agent_id
-   WHERE c.id = %(case)s AND r.n = %(revision)s
-  UNION ALL
-  SELECT r.agent_id, r.n, r.parent FROM pocketlet.revision r JOIN line ON r.agent_id = line.agent_id AND r.n = line.parent
-)
-SELECT s.kind, s.expected, s.feedback_id FROM pocketlet.assertion s
- WHERE s.case_id = %(case)s AND (s.revision IS NULL OR s.revision IN (SELECT n FROM line))
+SELECT s.kind, s.expected, s.feedback_id FROM pocketlet.assertion s JOIN pocketlet.cases c ON c.id = s.case_id
+ WHERE c.id = %(case)s AND (s.revision IS NULL OR s.revision IN (SELECT pocketlet.line(c.agent_id, %(revision)s)))
  ORDER BY s.id;
 
 -- endorsed --
@@ -90,14 +79,10 @@ SELECT accepted, run_id AS run FROM pocketlet.cases WHERE id = %(case)s;
 
 -- vocabulary --
 -- The texts that the agent's owner cared about so far, the newest first: not those of drafts that never counted
-WITH RECURSIVE line AS (
-  SELECT r.agent_id, r.n, r.parent FROM pocketlet.revision r JOIN pocketlet.cases c ON c.agent_id = r.agent_id
-   WHERE c.id = %(case)s AND r.n = %(revision)s
-  UNION ALL
-  SELECT r.agent_id, r.n, r.parent FROM pocketlet.revision r JOIN line ON r.agent_id = line.agent_id AND r.n = line.parent
-)
-SELECT s.expected->>'text' AS text FROM pocketlet.assertion s JOIN pocketlet.cases o ON o.id = s.case_id
- WHERE (s.revision IS NULL OR s.revision IN (SELECT n FROM line)) AND s.kind IN ('contains', 'absent') AND o.agent_id = (SELECT agent_id FROM pocketlet.cases WHERE id = %(case)s)
+SELECT s.expected->>'text' AS text
+  FROM pocketlet.cases c JOIN pocketlet.cases o ON o.agent_id = c.agent_id JOIN pocketlet.assertion s ON s.case_id = o.id
+ WHERE c.id = %(case)s AND s.kind IN ('contains', 'absent')
+   AND (s.revision IS NULL OR s.revision IN (SELECT pocketlet.line(c.agent_id, %(revision)s)))
  GROUP BY s.expected->>'text' ORDER BY max(s.id) DESC LIMIT %(most)s;
 
 -- meant --

@@ -8,7 +8,7 @@ VALUES (%(agent)s, %(run)s, %(verdict)s, %(comment)s, %(edited)s, %(about)s, %(s
 SELECT seq FROM pocketlet.step WHERE run_id = %(run)s AND seq = %(seq)s;
 
 -- next --
--- What waits longest, if no curation is under way; the agent's row is locked, so that two never begin at once
+-- What waits longest, if no curation is under way
 SELECT f.run_id FROM pocketlet.agent a JOIN pocketlet.feedback f ON f.agent_id = a.id
  WHERE a.id = %(agent)s AND f.outcome IS NULL AND f.curation_run IS NULL AND f.run_id IS NOT NULL
    AND NOT EXISTS (SELECT FROM pocketlet.run r
@@ -17,7 +17,7 @@ SELECT f.run_id FROM pocketlet.agent a JOIN pocketlet.feedback f ON f.agent_id =
    AND NOT EXISTS (SELECT FROM pocketlet.candidate c
                      JOIN pocketlet.revision_state s ON s.agent_id = c.agent_id AND s.n = c.revision
                     WHERE c.agent_id = a.id AND s.state = 'draft')
- ORDER BY f.id LIMIT 1 FOR UPDATE OF a;
+ ORDER BY f.id LIMIT 1;
 
 -- waiting_on --
 -- All that was said of one run and waits, or was not taken up because its curation failed
@@ -75,7 +75,7 @@ SELECT id, run_id AS run, verdict, comment, about, source, outcome, curation_run
 SELECT r.id FROM pocketlet.feedback f JOIN pocketlet.run r ON r.agent_id = f.agent_id
  WHERE f.id = %(id)s AND f.outcome IS NULL AND r.state IN ('queued', 'running', 'waiting')
    AND (r.kind = 'manager' OR (r.kind = 'trial' AND EXISTS (
-          SELECT FROM pocketlet.trial t WHERE t.run_id = r.id AND t.purpose IN ('trigger', 'before', 'regression'))))
+          SELECT FROM pocketlet.trial t WHERE t.run_id = r.id AND t.gates)))
  ORDER BY r.id;
 
 -- curating --
@@ -83,9 +83,21 @@ SELECT r.id FROM pocketlet.feedback f JOIN pocketlet.run r ON r.agent_id = f.age
 SELECT r.id FROM pocketlet.run r
  WHERE r.agent_id = %(agent)s AND r.state IN ('queued', 'running', 'waiting')
    AND (r.kind = 'manager' OR (r.kind = 'trial' AND EXISTS (
-          SELECT FROM pocketlet.trial t WHERE t.run_id = r.id AND t.purpose IN ('trigger', 'before', 'regression'))))
+          SELECT FROM pocketlet.trial t WHERE t.run_id = r.id AND t.gates)))
  ORDER BY r.id LIMIT 1;
 
 -- behind --
 -- What a manager's run takes up, or what the curation of a replay does
 SELECT f.id FROM pocketlet.feedback f JOIN pocketlet.run r ON f.curation_run IN (r.id, r.curation) WHERE r.id = %(run)s ORDER BY f.id;
+
+-- reopen --
+-- Of a curation that had failed, or of a draft on which the gate could not tell
+UPDATE pocketlet.feedback f SET outcome = NULL
+  FROM pocketlet.run r
+ WHERE r.id = %(run)s AND (
+         (r.kind = 'manager' AND f.curation_run = r.id)
+         OR (r.kind = 'trial' AND f.curation_run = r.curation AND EXISTS (
+               SELECT FROM pocketlet.trial t
+                 JOIN pocketlet.revision_state s ON s.agent_id = t.agent_id AND s.n = t.draft
+                 JOIN pocketlet.decision d ON d.agent_id = t.agent_id AND d.revision = t.draft
+                WHERE t.run_id = r.id AND t.gates AND s.state = 'asked' AND d.evidence->>'rule' = 'unknown')));

@@ -8,7 +8,7 @@ VALUES (%(agent)s, %(revision)s, %(case)s, %(curation)s, %(feedback)s, %(finding
         %(overhead)s, %(model)s);
 
 -- get --
--- With the agent's row locked, so that two replays that end at once take one step each in turn
+-- As it stands: what was found, what was tried, what was decided
 SELECT c.revision, c.case_id, c.curation, c.feedback, c.findings, c.sample, c.pinned, c.retires, c.contested, c.touched, c.narrowings,
        c.explicit, c.owner_decides, c.overhead, c.model, c.unchanged, r.parent, s.state,
        (SELECT d.evidence->>'rule' FROM pocketlet.decision d
@@ -17,12 +17,12 @@ SELECT c.revision, c.case_id, c.curation, c.feedback, c.findings, c.sample, c.pi
          WHERE t.agent_id = c.agent_id AND u.curation = c.curation AND t.draft <> c.revision) AS spent,
        EXISTS (SELECT FROM pocketlet.trial t
                 WHERE t.agent_id = c.agent_id AND t.draft = c.revision AND t.verdict = 'pending'
-                  AND t.purpose IN ('trigger', 'before', 'regression')) AS pending
+                  AND t.gates) AS pending
   FROM pocketlet.agent a
   JOIN pocketlet.candidate c ON c.agent_id = a.id AND c.revision = %(revision)s
   JOIN pocketlet.revision r ON r.agent_id = a.id AND r.n = c.revision
   JOIN pocketlet.revision_state s ON s.agent_id = a.id AND s.n = c.revision
- WHERE a.id = %(agent)s FOR UPDATE OF a;
+ WHERE a.id = %(agent)s;
 
 -- copy_assertions --
 -- The narrower draft is judged as the wider one was

@@ -21,14 +21,13 @@ VALUES (%(agent)s, %(name)s, %(topic)s, %(body)s, %(predicate)s, %(authority)s, 
 RETURNING id;
 
 -- add --
--- The next revision; the agent's row is locked so that numbers have no gap
-WITH held AS (SELECT id FROM pocketlet.agent WHERE id = %(agent)s FOR UPDATE)
+-- The next revision
 INSERT INTO pocketlet.revision (agent_id, n, parent, reason, author, feedback_id, run_id, manifest, instructions, skills,
                                 schema_files, lessons, tables, digest)
-SELECT held.id, coalesce((SELECT max(n) FROM pocketlet.revision WHERE agent_id = held.id), 0) + 1, %(parent)s, %(reason)s,
+SELECT %(agent)s, coalesce(max(n), 0) + 1, %(parent)s, %(reason)s,
        %(author)s, %(feedback)s, %(run)s, %(manifest)s, %(instructions)s, %(skills)s, %(schema_files)s, %(lessons)s,
        %(tables)s, %(digest)s
-  FROM held
+  FROM pocketlet.revision WHERE agent_id = %(agent)s
 RETURNING n;
 
 -- state --

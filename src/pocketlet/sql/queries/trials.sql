@@ -13,7 +13,7 @@ SELECT %(agent)s, %(revision)s, %(draft)s, %(case)s, %(purpose)s, %(run)s, 1 + c
 
 -- of_run --
 -- The trial that a run belongs to
-SELECT t.revision, t.draft, t.case_id AS case, t.purpose, r.curation, r.model
+SELECT t.revision, t.draft, t.case_id AS case, t.purpose, t.gates, r.curation, r.model
   FROM pocketlet.trial t JOIN pocketlet.run r ON r.id = t.run_id WHERE t.run_id = %(run)s;
 
 -- verdict --
@@ -22,7 +22,7 @@ UPDATE pocketlet.trial SET verdict = %(verdict)s, evidence = %(evidence)s WHERE 
 
 -- of_draft --
 -- All that was made for its sake
-SELECT t.case_id AS case, c.run_id AS case_run, t.run_id AS run, t.revision, t.purpose, t.attempt, t.verdict, t.evidence,
+SELECT t.case_id AS case, c.run_id AS case_run, t.run_id AS run, t.revision, t.purpose, t.gates, t.attempt, t.verdict, t.evidence,
        o.input->>'subject' AS subject, m.model, m.state,
        coalesce((SELECT sum(l.cost) FROM pocketlet.ledger l WHERE l.run_id = t.run_id), 0) AS cost_usd
   FROM pocketlet.trial t JOIN pocketlet.cases c ON c.id = t.case_id JOIN pocketlet.run o ON o.id = c.run_id

@@ -61,6 +61,7 @@ CREATE TABLE pocketlet.trial (
   draft int NOT NULL,
   case_id bigint NOT NULL REFERENCES pocketlet.cases ON DELETE CASCADE,
   purpose text NOT NULL CHECK (purpose IN ('trigger', 'before', 'regression', 'admission', 'audit', 'compare')),
+  gates boolean NOT NULL GENERATED ALWAYS AS (purpose IN ('trigger', 'before', 'regression')) STORED,
   attempt int NOT NULL DEFAULT 1,
   run_id bigint REFERENCES pocketlet.run ON DELETE CASCADE,
   verdict text NOT NULL DEFAULT 'pending' CHECK (verdict IN ('pending', 'pass', 'fail', 'unknown')),
@@ -73,11 +74,24 @@ CREATE INDEX ON pocketlet.trial (case_id);
 COMMENT ON COLUMN pocketlet.trial.purpose IS
   'trigger: does the draft fix what it is for; before: does the revision in force still fail there; regression: does the draft '
   'break a stable case; admission: towards the three passes; audit: cases that never gate; compare: another model.';
+COMMENT ON COLUMN pocketlet.trial.gates IS 'Whether the decision on the draft rests on it.';
 COMMENT ON COLUMN pocketlet.trial.draft IS 'The draft for whose sake it is made; `revision` is what it is made with.';
 COMMENT ON COLUMN pocketlet.trial.verdict IS 'unknown: it could not be carried out, or did what was not recorded: neither pass nor fail.';
 
 GRANT SELECT, INSERT, UPDATE ON pocketlet.feedback, pocketlet.cases, pocketlet.trial TO pd_api;
 GRANT SELECT, INSERT ON pocketlet.assertion TO pd_api;
+
+CREATE FUNCTION pocketlet.line(agent bigint, revision int) RETURNS SETOF int LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp AS $$
+  WITH RECURSIVE line AS (
+    SELECT r.n, r.parent FROM pocketlet.revision r WHERE r.agent_id = agent AND r.n = revision
+    UNION ALL
+    SELECT r.n, r.parent FROM pocketlet.revision r JOIN line ON r.agent_id = agent AND r.n = line.parent
+  )
+  SELECT n FROM line
+$$;
+COMMENT ON FUNCTION pocketlet.line(bigint, int) IS 'A revision and all that it descends from.';
+GRANT EXECUTE ON FUNCTION pocketlet.line(bigint, int) TO pd_api;
 
 CREATE TABLE pocketlet.candidate (
   agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,

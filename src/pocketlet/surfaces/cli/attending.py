@@ -45,6 +45,18 @@ class Attendant:
             self._say_goodbye(waited_for)
             raise
 
+    async def settled(self, *given: int) -> None:
+        """Returns when each feedback has its outcome, or nothing that it waits for moves any more."""
+        from pocketlet.learning import feedback
+
+        for number in given:
+            while True:
+                async with self._database.api() as conn:
+                    waits = await feedback.under_way(conn, number)
+                if not waits:
+                    break
+                await self.rest(*waits)
+
     async def _look_at(self, number: int) -> bool:
         """Tells the run's new steps; whether it is at rest."""
         from pocketlet.agents import report

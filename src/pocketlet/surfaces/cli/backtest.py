@@ -153,12 +153,7 @@ async def _learn(
             row["feedback"] = await backtests.learn(conn, agent, row)
         await feedbacks.curate(conn, agent)
     for row in wanted:
-        while True:
-            async with database.api() as conn:
-                waits = await feedbacks.under_way(conn, row["feedback"])
-            if not waits:
-                break
-            await attendant.rest(*waits)
+        await attendant.settled(row["feedback"])
         async with database.api() as conn:
             row["outcome"] = (await feedbacks.outcome(conn, row["feedback"]))["outcome"]
 

@@ -163,10 +163,7 @@ async def _feedback(database: "pool.Database", given: Given, run: int, text: str
     elif waits:
         output.note(f"Feedback {number}: the manager is at work on an earlier one (run {waits[0]}), then takes this up")
     async with attending.Attendant(database) as attendant:
-        while waits:
-            await attendant.rest(*waits)
-            async with database.api() as conn:
-                waits = await feedbacks.under_way(conn, number)
+        await attendant.settled(number)
     return await _document(database, agent, number)
 
 

@@ -71,14 +71,10 @@ async def _follow(database: "pool.Database", number: int) -> None:
     from pocketlet.learning import feedback
     from pocketlet.surfaces.cli import attending
 
+    async with database.api() as conn:
+        given = await feedback.behind(conn, number)
     async with attending.Attendant(database) as attendant:
-        while True:
-            async with database.api() as conn:
-                given = await feedback.behind(conn, number)
-                waits = [run for item in given for run in await feedback.under_way(conn, item)]
-            if not waits:
-                break
-            await attendant.rest(*waits)
+        await attendant.settled(*given)
     async with database.api() as conn:
         for item in given:
             output.note(f"Feedback {item}: {(await feedback.outcome(conn, item))['outcome']}")
