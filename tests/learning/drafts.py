@@ -8,7 +8,7 @@ from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import task as tasks
 from pocketlet.agents import work as runs_work
 from pocketlet.learning import assertions as asserting
-from pocketlet.learning import cases, lint, scope, trials
+from pocketlet.learning import cases, precedence, scope, trials
 
 MANIFEST = """
 name = "desk"
@@ -49,9 +49,9 @@ def playbook(*lessons: playbooks.Lesson, **more: Any) -> playbooks.Playbook:
     return replace(playbooks.Playbook(MANIFEST, "Be kind.\n", lessons), **more)
 
 
-def origin(words: str = "Say sorry.", answer: str = "It is on its way.", **more: Any) -> lint.Origin:
+def origin(words: str = "Say sorry.", answer: str = "It is on its way.", **more: Any) -> precedence.Origin:
     """What the owner said of a late order that was answered so."""
-    return replace(lint.Origin(words, TASK, FACTS, mailed(answer)), **more)
+    return replace(precedence.Origin(words, TASK, FACTS, mailed(answer)), **more)
 
 
 def mailed(body: str, *calls: tuple[str, str]) -> asserting.Work:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketlet.agents import playbook as playbooks
-from pocketlet.learning import gate, lint, wording
+from pocketlet.learning import gate, lint, precedence, wording
 
 OLD = lesson("Say sorry first.", number=1)
 NO_SORRY = {"kind": "absent", "text": "sorry"}
@@ -19,7 +19,7 @@ HUMAN = lesson("Sign with a name.", {}, number=2, feedback=None, run=None, expec
 
 
 def found(
-    new: playbooks.Playbook, said: lint.Origin | None = None, old: playbooks.Playbook | None = None
+    new: playbooks.Playbook, said: precedence.Origin | None = None, old: playbooks.Playbook | None = None
 ) -> list[tuple[str, str]]:
     """What the gate is told to do, and by which rule."""
     findings = lint.findings(old or playbook(), new, said or origin(), overhead=800)
@@ -102,8 +102,8 @@ def test_a_lesson_does_not_give_way_to_one_that_is_not_its_contrary() -> None:
     for new in (lesson(), lesson("Say sorry first, twice.", expect=(SORRY_TWICE,)), lesson(expect=())):
         assert ("ask", "retires") in found(playbook(new), origin("Twice."), old=playbook(OLD))
     for old in (replace(OLD, run=None), replace(OLD, predicate={}), replace(OLD, expect=())):
-        assert not lint.contrary(old, lesson(**CONTRARY))
-    assert lint.contrary(OLD, lesson(**CONTRARY))
+        assert not precedence.gives_way(old, lesson(**CONTRARY))
+    assert precedence.gives_way(OLD, lesson(**CONTRARY))
 
 
 def test_what_stood_in_one_line_of_the_corrected_work_is_contrary_to_it() -> None:

@@ -138,7 +138,7 @@ async def test_a_draft_that_breaks_a_case_is_narrowed_until_it_does_not(open_sho
     assert (await report(shop, 3))["counts"] == {"fixed": 1, "unchanged": 1}
     why = await shop.row("SELECT because, evidence FROM pocketlet.decision WHERE verdict = 'narrow' ORDER BY id DESC")
     assert why["because"].endswith("Revision 3 is narrower.")
-    assert (why["evidence"]["rule"], why["evidence"]["facts"]) == ("regression", ["tier"])
+    assert (why["evidence"]["rule"], why["evidence"]["narrowed_by"]) == ("regression", "tier=gold")
 
 
 async def test_a_draft_is_narrowed_twice_and_then_it_asks(open_shop: Opener) -> None:

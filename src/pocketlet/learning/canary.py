@@ -55,7 +55,7 @@ async def standing(conn: pool.Conn, agent: agents.Agent, run: int | None = None)
 
 
 async def _revert(conn: pool.Conn, agent: agents.Agent, row: dict[str, Any], feedback: int) -> None:
-    """A revision without the lesson, and with what it had taken the place of."""
+    """A revision without the lesson, and with what it had taken the place of; cases follow."""
     now = await revisions.load(conn, agent, agent.current)
     came = await revisions.load(conn, agent, row["revision"])
     before = await revisions.load(conn, agent, row["parent"])
@@ -70,6 +70,9 @@ async def _revert(conn: pool.Conn, agent: agents.Agent, row: dict[str, Any], fee
     evidence = {name: row[name] for name in ("lesson", "name", "revision", "right", "wrong", "judged", "followed")}
     evidence |= {"thresholds": {"canary_runs": RUNS, "canary_wrong": WRONG}}
     await revisions.decide(conn, agent, n, "revert", author="gate", because=why, evidence=evidence)
+    await cases.come_back(conn, agent, row["revision"])
+    if case := (await (await conn.execute(Q["case"], {"agent": agent.id, "revision": row["revision"]})).fetchone()):
+        await cases.retire(conn, case["id"], f"it rests on lesson {row['name']}, which was taken back", feedback, n)
 
 
 async def _ask_to_retire(conn: pool.Conn, agent: agents.Agent, row: dict[str, Any]) -> None:

@@ -95,6 +95,11 @@ async def retire(conn: pool.Conn, case: int, reason: str, feedback: int | None, 
     await conn.execute(Q["retire"], values)
 
 
+async def come_back(conn: pool.Conn, agent: agents.Agent, revision: int) -> None:
+    """What this revision retired counts again, to be admitted anew: its lesson was taken back."""
+    await conn.execute(Q["come_back"], {"agent": agent.id, "revision": revision})
+
+
 async def follow(conn: pool.Conn, agent: agents.Agent) -> None:
     """After going back or forward: cases are retired as the line of the current revision says."""
     await conn.execute(Q["follow"], {"agent": agent.id, "revision": agent.current})
@@ -164,6 +169,12 @@ async def _in_force(conn: pool.Conn, case: int, rows: Sequence[Mapping[str, Any]
         for given, item in found
         if given >= last["id"] or item.kind not in text_only or asserting.holds(item, work)
     ]
+
+
+async def words(conn: pool.Conn, case: int) -> str:
+    """All that the owner said of the case's run, a line each."""
+    row = await (await conn.execute(Q["words"], {"case": case})).fetchone()
+    return row["words"] if row else ""
 
 
 async def work_of(conn: pool.Conn, run: int) -> asserting.Work:

@@ -140,10 +140,20 @@ async def _said_before(conn: pool.Conn, agent: agents.Agent, run: int, said: Seq
     told = await (await conn.execute(Q["told"], {"agent": agent.id, "run": run})).fetchall()
     made = await cases.work_of(conn, run)
     for row in told:
-        expected = [asserting.read(item) for item in row["expect"]]
-        if asserting.folded(row["comment"]) in words and asserting.failing(expected, made):
-            return row["name"]
+        if asserting.folded(row["comment"]) in words and asserting.failing(_expected(row), made):
+            return "" if any(_went_before(other, row, made) for other in told) else row["name"]
     return ""
+
+
+def _expected(row: Mapping[str, Any]) -> list[asserting.Assertion]:
+    return [asserting.read(item) for item in row["expect"]]
+
+
+def _went_before(other: Mapping[str, Any], row: Mapping[str, Any], made: asserting.Work) -> bool:
+    """Whether the run followed a lesson that speaks against this one: then there is something to learn."""
+    pairs = ((one, two) for one in _expected(other) for two in _expected(row))
+    against = any(asserting.contradict(one, two, made.lines) for one, two in pairs)
+    return against and not asserting.failing(_expected(other), made)
 
 
 async def get(conn: pool.Conn, number: int) -> Feedback:

@@ -21,12 +21,16 @@ OVERHEAD = 3_000  # tokens of the fixed prompt
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong with a draft before anything is tried. `does`: discard, narrow or ask; `why` is for a person."""
+    """What is wrong with a draft before anything is tried. `does`: discard, narrow or ask; `why` is for a person.
+
+    It is narrowed by `facts`, or by making lessons (`spares`: their numbers) an exception to it.
+    """
 
     does: str
     rule: str
     why: str
     facts: tuple[str, ...] = ()
+    spares: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,42 +2,28 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import policy
-from pocketlet.agents import task as tasks
 from pocketlet.learning import assertions as asserting
-from pocketlet.learning import gate, wording
+from pocketlet.learning import gate, precedence, wording
 
 LINK = re.compile(r"\b(?:https?://|www\.)\S+", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What a draft is made from: the owner's words, the run's task and facts, the work that they are about, and the
-    lessons that the run had been told.
-    """
-
-    words: str
-    task: tasks.Task
-    facts: Mapping[str, str]
-    work: asserting.Work
-    lessons: tuple[int, ...] = ()
-
-
 def findings(
-    old: playbooks.Playbook, new: playbooks.Playbook, origin: Origin | None, *, overhead: int
+    old: playbooks.Playbook, new: playbooks.Playbook, origin: precedence.Origin | None, *, overhead: int
 ) -> list[gate.Finding]:
     """What is wrong with `new`, which is to take the place of `old`. `overhead`: tokens of its largest fixed prompt."""
     added, removed = changed(old, new)
-    found = [*_power(old, new), *_human(old, new), *_retired(added, removed, origin)]
+    newer = [*added, *precedence.said_again(old, origin)]
+    found = [*_power(old, new), *_human(old, new), *_retired(newer, removed, origin)]
     if overhead > gate.OVERHEAD:
         found.append(gate.Finding("ask", "overhead", f"The fixed prompt would have {overhead} tokens."))
     for lesson in added:
         found += _lesson(lesson, old, removed)
-        if origin:
+        if origin and not precedence.is_exception(lesson, old.lessons, added):
             found += _against_origin(lesson, origin, old)
     if origin and added:
         found += _proof(added, origin)
@@ -71,13 +57,13 @@ def _human(old: playbooks.Playbook, new: playbooks.Playbook) -> Iterable[gate.Fi
 
 
 def _retired(
-    added: Sequence[playbooks.Lesson], removed: Sequence[playbooks.Lesson], origin: Origin | None
+    newer: Sequence[playbooks.Lesson], removed: Sequence[playbooks.Lesson], origin: precedence.Origin | None
 ) -> Iterable[gate.Finding]:
-    """A lesson from feedback gives way to its contrary, for the same runs; a person's own, or any other, does not."""
+    """A lesson from feedback gives way to its contrary; a person's own, or any other, does not."""
     for lesson in removed:
         if lesson.run is None:
             yield gate.Finding("ask", "human-text", f"It retires lesson {lesson.name}, which a person wrote.")
-        elif not any(contrary(lesson, other, origin) for other in added):
+        elif not any(precedence.gives_way(lesson, other, origin) for other in newer):
             yield gate.Finding("ask", "retires", f"It retires lesson {lesson.name}, and nothing new says the contrary.")
 
 
@@ -97,7 +83,7 @@ def _lesson(
             yield gate.Finding("discard", "duplicate", f"Lesson {other.name} says so already, for the same runs.")
 
 
-def unfit(name: str, args: Mapping[str, Any], origin: Origin, old: playbooks.Playbook) -> str:
+def unfit(name: str, args: Mapping[str, Any], origin: precedence.Origin, old: playbooks.Playbook) -> str:
     """What whoever drafts a lesson can mend at once: words that are not the owner's or of its own case alone, and a
     scope that is not the one that was said. A sentence, or nothing if all is well.
     """
@@ -106,7 +92,7 @@ def unfit(name: str, args: Mapping[str, Any], origin: Origin, old: playbooks.Pla
     return next((finding.why for finding in _against_origin(lesson, origin, old)), "")
 
 
-def _words(lesson: playbooks.Lesson, origin: Origin, old: playbooks.Playbook) -> Iterable[gate.Finding]:
+def _words(lesson: playbooks.Lesson, origin: precedence.Origin, old: playbooks.Playbook) -> Iterable[gate.Finding]:
     quoted = _quoted(lesson, origin)
     if quoted:
         why = f"Lesson {lesson.name} quotes its own case: {', '.join(sorted(quoted)[:3])}."
@@ -127,7 +113,9 @@ def _names(playbook: playbooks.Playbook) -> Iterable[str]:
         yield from (fact, *values)
 
 
-def _against_origin(lesson: playbooks.Lesson, origin: Origin, old: playbooks.Playbook) -> Iterable[gate.Finding]:
+def _against_origin(
+    lesson: playbooks.Lesson, origin: precedence.Origin, old: playbooks.Playbook
+) -> Iterable[gate.Finding]:
     yield from _words(lesson, origin, old)
     left_out = [fact for fact in named(origin, old) if fact not in lesson.predicate]
     if left_out:
@@ -137,18 +125,16 @@ def _against_origin(lesson: playbooks.Lesson, origin: Origin, old: playbooks.Pla
         yield gate.Finding("discard", "other-scope", f"Lesson {lesson.name} would not even apply to its own case.")
 
 
-def named(origin: Origin, old: playbooks.Playbook) -> list[str]:
+def named(origin: precedence.Origin, old: playbooks.Playbook) -> list[str]:
     """The facts of the case whose value the owner's words name."""
-    said = wording.words(origin.words)
-    declared = old.manifest.facts
-    return [
-        fact
-        for fact, value in origin.facts.items()
-        if fact in declared and value != "other" and wording.words(value) <= said
-    ]
+    return list(
+        precedence.meant(
+            origin.words, {fact: origin.facts[fact] for fact in origin.facts if fact in old.manifest.facts}
+        )
+    )
 
 
-def _quoted(lesson: playbooks.Lesson, origin: Origin) -> set[str]:
+def _quoted(lesson: playbooks.Lesson, origin: precedence.Origin) -> set[str]:
     """Names and numbers of the case that stand in the lesson: whoever reads it next has others."""
     task = origin.task
     names = {task.sender, *task.sender_name.split(), *task.sender.partition("@")[0].split(".")}
@@ -158,17 +144,8 @@ def _quoted(lesson: playbooks.Lesson, origin: Origin) -> set[str]:
     return {word for word in own & {word.strip(".") for word in inside} if word not in wording.EMPTY}
 
 
-def _proof(added: Sequence[playbooks.Lesson], origin: Origin) -> Iterable[gate.Finding]:
-    expected = [asserting.read(item) for lesson in added for item in lesson.expect]
+def _proof(added: Sequence[playbooks.Lesson], origin: precedence.Origin) -> Iterable[gate.Finding]:
+    expected = [item for lesson in added for item in precedence.expected(lesson)]
     if all(asserting.holds(item, origin.work) for item in expected):
         why = "Nothing that it expects was missing in the work that you corrected, so no replay can prove it."
         yield gate.Finding("ask", "nothing-to-prove", why)
-
-
-def contrary(old: playbooks.Lesson, new: playbooks.Lesson, origin: Origin | None = None) -> bool:
-    """Whether a lesson from feedback is for the same runs as a new one and expects what the new one excludes."""
-    if old.run is None or not old.id or old.predicate != new.predicate:
-        return False
-    lines = origin.work.lines if origin else ()
-    pairs = ((asserting.read(one), asserting.read(other)) for one in old.expect for other in new.expect)
-    return any(asserting.contradict(one, other, lines) for one, other in pairs)

@@ -18,9 +18,10 @@ from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool
 from pocketlet.learning import assertions as asserting
-from pocketlet.learning import cases, lint, proving, thread, wording
+from pocketlet.learning import cases, lint, precedence, proving, thread, wording
 from pocketlet.learning import feedback as feedbacks
 
+NOTING = ("draft_lesson", "retire_lesson", "set_instructions")
 QUOTE = 2_000  # characters of a draft that it may open
 INFERRED = ("sent", "backtest")  # what the owner did, but did not put into words
 
@@ -209,7 +210,7 @@ async def finish(conn: pool.Conn, work: loop.Work, steps: Sequence[journal.Step]
     run = said[0].run_id or 0
     case = await cases.keep(conn, work.agent, run)
     stored = await revisions.load(conn, work.agent, n)
-    for lesson in lint.changed(work.playbook, stored)[0]:
+    for lesson in lint.changed(work.playbook, stored)[0] or precedence.said_again(work.playbook, origin):
         for expected in lesson.expect:
             await cases.add_assertion(conn, case, asserting.read(expected), feedback=numbers[0], revision=n)
     for item in said:
@@ -252,12 +253,12 @@ async def failed(conn: pool.Conn, work: loop.Work, error: str) -> None:
 
 
 def _drafted(
-    work: loop.Work, noted: Sequence[journal.Step], given: int, origin: lint.Origin | None
+    work: loop.Work, noted: Sequence[journal.Step], given: int, origin: precedence.Origin | None
 ) -> playbooks.Playbook:
     """The playbook with everything that the manager noted.
 
-    What it says twice is said once, and a lesson for the same runs that expects the contrary gives way: the newest word
-    wins.
+    What it says twice is said once, and a lesson that expects the contrary gives way: the newest word wins. If it
+    noted nothing, what the owner says again is upheld against what the run followed instead.
     """
     lessons = list(work.playbook.lessons)
     instructions = work.playbook.instructions
@@ -266,11 +267,13 @@ def _drafted(
         if step.tool == "draft_lesson":
             lesson = drafted_lesson(args, work, given)
             if not any(not old.id and wording.similar(old.body, lesson.body) for old in lessons):
-                lessons = [old for old in lessons if not lint.contrary(old, lesson, origin)] + [lesson]
+                lessons = [old for old in lessons if not precedence.gives_way(old, lesson, origin)] + [lesson]
         elif step.tool == "retire_lesson":
             lessons = [lesson for lesson in lessons if lesson.name != args["lesson"]]
         elif step.tool == "set_instructions":
             instructions = args["text"].strip() + "\n"
+    if origin and not any(step.tool in NOTING for step in noted):
+        lessons = precedence.upheld(work.playbook, origin)
     return replace(work.playbook, lessons=tuple(lessons), instructions=instructions)
 
 

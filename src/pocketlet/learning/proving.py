@@ -14,7 +14,7 @@ from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import revisions, runs, work
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool, queries
-from pocketlet.learning import adoption, canary, cases, feedback, gate, lint, scope, trials
+from pocketlet.learning import adoption, canary, cases, feedback, gate, lint, precedence, scope, trials
 from pocketlet.learning import assertions as asserting
 
 Q = queries.load("proving")
@@ -27,7 +27,7 @@ class Draft:
     n: int
     old: playbooks.Playbook
     new: playbooks.Playbook
-    origin: lint.Origin | None
+    origin: precedence.Origin | None
     case: int = 0
     curation: int | None = None
     feedback: tuple[int, ...] = ()
@@ -80,7 +80,8 @@ def _overhead(draft: Draft) -> int:
 
 async def _known(conn: pool.Conn, item: trials.Affected, draft: Draft) -> scope.Known:
     done = await cases.work_of(conn, item.case.run) if item.case.accepted else None
-    return scope.Known(item, done, tuple(await cases.assertions(conn, item.case.id, draft.n)))
+    asserted = tuple(await cases.assertions(conn, item.case.id, draft.n))
+    return scope.Known(item, done, asserted, await cases.words(conn, item.case.id))
 
 
 async def _rebase(conn: pool.Conn, agent: agents.Agent, item: trials.Affected) -> bool:
@@ -119,11 +120,13 @@ def _gates(item: trials.Affected, spoken_of: set[int]) -> bool:
 
 
 def _record(finding: gate.Finding) -> dict[str, Any]:
-    return {"does": finding.does, "rule": finding.rule, "why": finding.why, "facts": list(finding.facts)}
+    return {"does": finding.does, "rule": finding.rule, "why": finding.why, "facts": list(finding.facts)} | {
+        "spares": list(finding.spares)
+    }
 
 
 def _finding(record: dict[str, Any]) -> gate.Finding:
-    return gate.Finding(record["does"], record["rule"], record["why"], tuple(record["facts"]))
+    return gate.Finding(record["does"], record["rule"], record["why"], tuple(record["facts"]), tuple(record["spares"]))
 
 
 async def proceed(conn: pool.Conn, agent: agents.Agent, n: int) -> None:
@@ -267,15 +270,11 @@ async def _narrow(
     draft = await _draft(conn, agent, row)
     if draft.origin is None:
         return False
-    facts = next((item.facts for item in evidence.findings if item.does == "narrow"), ())
-    if verdict.rule == "regression":
-        broken = [case for case in await cases.open_cases(conn, agent) if case.id in evidence.broken]
-        facts = scope.distinguishing([case.facts for case in broken], draft.origin.facts, draft.old)
-    new = scope.narrowed(draft.old, draft.new, facts, draft.origin.facts)
-    if not facts or _scopes(new) == _scopes(draft.new):
+    new, how = await _narrower(conn, agent, draft, draft.origin, verdict, evidence)
+    if _scopes(new) == _scopes(draft.new):
         return False
     change = revisions.Change(
-        f"narrowed to {', '.join(f'{fact}={draft.origin.facts[fact]}' for fact in facts)}: {verdict.why}"[:500],
+        f"narrowed to {how}: {verdict.why}"[:500],
         "manager",
         row["parent"],
         row["feedback"][0] if row["feedback"] else None,
@@ -283,13 +282,34 @@ async def _narrow(
     )
     n = await revisions.add(conn, agent, new, change)
     await conn.execute(Q["copy_assertions"], {"agent": agent.id, "from": row["revision"], "to": n})
-    document = {"rule": verdict.rule, "narrowed_to": n, "findings": row["findings"], "facts": list(facts)}
+    document = {"rule": verdict.rule, "narrowed_to": n, "findings": row["findings"], "narrowed_by": how}
     why = f"{verdict.why} Revision {n} is narrower."
     await revisions.decide(conn, agent, row["revision"], "narrow", author="gate", because=why, evidence=document)
     stored = await revisions.load(conn, agent, n)
     again = replace(draft, n=n, new=stored, narrowings=draft.narrowings + 1)
     await begin(conn, agent, again)
     return True
+
+
+async def _narrower(
+    conn: pool.Conn,
+    agent: agents.Agent,
+    draft: Draft,
+    origin: precedence.Origin,
+    verdict: gate.Verdict,
+    evidence: gate.Evidence,
+) -> tuple[playbooks.Playbook, str]:
+    """The narrower playbook (the same if there is none), and how it is narrowed."""
+    finding = next((item for item in evidence.findings if item.does == "narrow"), None)
+    facts = finding.facts if finding else ()
+    if finding and finding.spares:
+        names = [lesson.name for lesson in draft.old.lessons if lesson.id in finding.spares]
+        return scope.spared(draft.old, draft.new, finding.spares), f"all but what {', '.join(names)} is about"
+    if verdict.rule == "regression":
+        broken = [case for case in await cases.open_cases(conn, agent) if case.id in evidence.broken]
+        facts = scope.distinguishing([case.facts for case in broken], origin.facts, draft.old)
+    new = scope.narrowed(draft.old, draft.new, facts, origin.facts) if facts else draft.new
+    return new, ", ".join(f"{fact}={origin.facts[fact]}" for fact in facts)
 
 
 def _scopes(playbook: playbooks.Playbook) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
@@ -313,7 +333,7 @@ async def _draft(conn: pool.Conn, agent: agents.Agent, row: dict[str, Any]) -> D
     )
 
 
-async def origin_of(conn: pool.Conn, given: Sequence[int]) -> lint.Origin | None:
+async def origin_of(conn: pool.Conn, given: Sequence[int]) -> precedence.Origin | None:
     """What a curation rests on: all that the owner said of one run, and the run. None without feedback on a run."""
     said = [await feedback.get(conn, number) for number in given]
     run = next((item.run_id for item in said if item.run_id), None)
@@ -324,4 +344,4 @@ async def origin_of(conn: pool.Conn, given: Sequence[int]) -> lint.Origin | None
     told = briefings.from_record(found.briefing).lessons if found.briefing else ()
     words = [item.comment for item in said]
     words += [asserting.inserted(done.draft, item.edited) for item in said if item.edited]
-    return lint.Origin("\n".join(words), tasks.from_record(found.input), found.facts, done, told)
+    return precedence.Origin("\n".join(words), tasks.from_record(found.input), found.facts, done, told)

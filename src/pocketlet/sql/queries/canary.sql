@@ -30,3 +30,8 @@ SELECT came.id AS lesson, came.name, came.expect, came.revision, r.parent, u.cit
 -- asked_to_retire --
 -- Whether the owner is being asked already, or was and said no
 SELECT d.revision FROM pocketlet.decision d WHERE d.agent_id = %(agent)s AND d.evidence->'retires_lesson' = to_jsonb(%(lesson)s::bigint);
+
+-- case --
+-- That which the lesson was learned for, and which nothing else vouches for
+SELECT k.id FROM pocketlet.candidate c JOIN pocketlet.cases k ON k.id = c.case_id
+ WHERE c.agent_id = %(agent)s AND c.revision = %(revision)s AND NOT k.pinned AND NOT k.accepted;

@@ -41,6 +41,12 @@ UPDATE pocketlet.cases SET state = 'candidate', passes = 0 WHERE id = %(case)s A
 UPDATE pocketlet.cases SET state = 'retired', reason = %(reason)s, retired_by = %(feedback)s, retired_in = %(revision)s
  WHERE id = %(case)s AND state <> 'retired';
 
+-- come_back --
+-- What one revision retired
+UPDATE pocketlet.cases
+   SET state = 'candidate', passes = CASE WHEN accepted THEN 1 ELSE 0 END, reason = NULL, retired_by = NULL, retired_in = NULL
+ WHERE agent_id = %(agent)s AND retired_in = %(revision)s AND state = 'retired';
+
 -- follow --
 -- What a revision retired that is not on the line comes back, to be admitted anew; what one on the line did is retired
 UPDATE pocketlet.cases c
@@ -72,6 +78,11 @@ SELECT s.kind, s.expected, s.feedback_id FROM pocketlet.assertion s JOIN pocketl
 -- The last text that the owner stood for: their own version, or the run's
 SELECT f.id, f.edited, f.run_id AS run FROM pocketlet.feedback f JOIN pocketlet.cases c ON c.run_id = f.run_id
  WHERE c.id = %(case)s AND (f.edited IS NOT NULL OR f.verdict = 'right') ORDER BY f.id DESC LIMIT 1;
+
+-- words --
+-- All that the owner said of the case's run
+SELECT coalesce(string_agg(f.comment, E'\n' ORDER BY f.id), '') AS words
+  FROM pocketlet.cases c JOIN pocketlet.feedback f ON f.run_id = c.run_id WHERE c.id = %(case)s AND f.comment <> '';
 
 -- vouches --
 -- Whether the run's own work vouches for the case
