@@ -9,6 +9,7 @@ from bench.learning import player
 
 RESAMPLES = 10_000
 Z = 1.96  # of a normal distribution, at 95 %
+TARGET = 2  # matching runs within which a feedback is to be followed
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
@@ -41,23 +42,26 @@ def wilson(count: int, of: int) -> tuple[float, float]:
 
 
 def to_fix(played: Sequence[player.Played]) -> dict[str, float | int | None]:
-    """Matching runs from a true feedback to the first success: median and 95th percentile by Kaplan and Meier.
+    """Matching runs from a true feedback to the first success: median, 95th percentile and the share `within` TARGET
+    runs by Kaplan and Meier.
 
     A stream that ends before the next success says only "later than that" (censored). Feedback without a later matching
     run is left out.
     """
     told = [given for one in played for given in one.given if given.true and given.rule is not None]
     counted = [given for given in told if given.matching]
-    survival, quantiles = 1.0, {0.5: None, 0.95: None}
+    survival, within, quantiles = 1.0, 0.0, {0.5: None, 0.95: None}
     for runs in sorted({given.matching for given in counted}):
         at_risk = sum(given.matching >= runs for given in counted)
         survival *= 1 - sum(given.fixed and given.matching == runs for given in counted) / at_risk
+        within = 1 - survival if runs <= TARGET else within
         for share, found in quantiles.items():
             if found is None and survival <= 1 - share + 1e-9:
                 quantiles[share] = runs
     return {
         "p50": quantiles[0.5],
         "p95": quantiles[0.95],
+        "within": within,
         "counted": len(counted),
         "censored": sum(not given.fixed for given in counted),
     }

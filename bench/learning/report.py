@@ -82,6 +82,7 @@ def ours(played: Sequence[player.Played], items: int) -> dict[str, Any]:
     return {
         "feedback_to_fix_p50": fix["p50"],
         "feedback_to_fix_p95": fix["p95"],
+        "feedback_within_two": round(fix["within"] or 0, 4),
         "feedback_censored": fix["censored"],
         "feedback_counted": fix["counted"],
         "fixed_cases": fixed,

@@ -80,8 +80,8 @@ def known(
 ) -> scope.Known:
     """A case with these facts besides those of FACTS, whose answer was accepted (or never judged: None)."""
     found = FACTS | dict(facts or {})
-    assertions = more.pop("assertions", ())
+    assertions, words = more.pop("assertions", ()), more.pop("words", "")
     about = case(more.pop("number", gating()), facts=found, **more)
     briefings = [runs_work.compiled(one, TASK, found, "openai:small") for one in (old, new)]
     work = mailed(answer) if answer is not None else None
-    return scope.Known(trials.Affected(about, found, *briefings), work, tuple(assertions))
+    return scope.Known(trials.Affected(about, found, *briefings), work, tuple(assertions), words)

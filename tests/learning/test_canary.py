@@ -38,6 +38,11 @@ async def test_two_wrong_runs_take_a_lesson_back(shop: Workshop) -> None:
     row = await shop.row("SELECT because, evidence FROM pocketlet.decision WHERE verdict = 'revert' ORDER BY id DESC")
     assert row["because"] == "2 of the first 2 judged runs did what lesson late says and were wrong."
     assert row["evidence"]["thresholds"] == {"canary_runs": 3, "canary_wrong": 2}
+    case = await shop.row(
+        "SELECT state, reason, retired_in FROM pocketlet.cases WHERE agent_id = %s ORDER BY id", shop.agent.id
+    )
+    rests = "it rests on lesson late, which was taken back"
+    assert (case["state"], case["reason"], case["retired_in"]) == ("retired", rests, 3)
     assert await unsettled(shop) == 0
 
 

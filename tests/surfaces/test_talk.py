@@ -34,9 +34,10 @@ def test_an_agent_from_one_sentence(desk: command_line.Cli, tmp_path: Path) -> N
     assert "Change card: revision 2, asked." in talked.out
     assert "`pocketlet adopt desk 2` or `pocketlet discard desk 2`" in talked.out
     assert desk("agent", "show", "desk", "--json").json["revision"] == 1
-    accepted = desk("chat", "desk", stdin="accept\n")
-    assert "There is no card yet." in accepted.err
-    assert desk("discard", "desk", 2).code == 0
+    turned_down = desk("chat", "desk", "discard")  # as a message: it acts on the card of the last turn
+    assert turned_down.out.strip() == "desk: revision 2 is discarded."
+    twice = desk("chat", "desk", stdin="accept\n")
+    assert twice.err.startswith("Error: Revision 2 is discarded, not a draft.")
     again = desk("chat", "desk", SENTENCE, "--accept")
     assert "desk: revision 3 is the current one. `pocketlet rollback desk 1` goes back." in again.out
     run = desk("run", "desk", "--input", tmp_path / "letter.eml", "--json")

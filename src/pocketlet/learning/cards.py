@@ -7,8 +7,10 @@ from typing import Any
 from pocketlet import errors
 from pocketlet.agents import agent as agents
 from pocketlet.agents import revisions, runs
-from pocketlet.db import pool
+from pocketlet.db import pool, queries
 from pocketlet.learning import adoption, feedback, tables, trials
+
+Q = queries.load("chat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,13 @@ async def of_run(conn: pool.Conn, run: int) -> Card | None:
         counts=told["counts"],
         pending=await trials.pending(conn, agent, n),
     )
+
+
+async def last(conn: pool.Conn, name: str) -> Card | None:
+    """The card of the last turn with this agent that had one. Raises errors.NotFound."""
+    agent = await agents.get(conn, name)
+    row = await (await conn.execute(Q["last"], {"agent": agent.id})).fetchone()
+    return await of_run(conn, row["id"]) if row else None
 
 
 async def accept(database: pool.Database, card: Card) -> None:

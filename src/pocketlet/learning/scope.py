@@ -108,10 +108,16 @@ def _rests_on(lesson: playbooks.Lesson, item: Known, old: playbooks.Playbook) ->
 
 
 def _behind(lesson: playbooks.Lesson, item: Known, old: playbooks.Playbook) -> list[playbooks.Lesson]:
-    """The lessons that accepted work followed, and that speak against the new one."""
+    """The lessons that the case was told and is as it is by, and that speak against the new one."""
     told = (other for other in old.lessons if other.id in item.affected.before.lessons)
-    work = item.work
-    return [other for other in told if work and precedence.against(other, lesson) and precedence.followed(other, work)]
+    return [other for other in told if precedence.against(other, lesson) and _stands_by(other, item)]
+
+
+def _stands_by(lesson: playbooks.Lesson, item: Known) -> bool:
+    """Whether the case is as the lesson says: its accepted work, or what is asserted of it."""
+    if item.work is not None:
+        return precedence.followed(lesson, item.work)
+    return all(one in item.assertions for one in precedence.expected(lesson))
 
 
 def _turns_over(lesson: playbooks.Lesson, item: Known, new: playbooks.Playbook) -> bool:

@@ -20,3 +20,9 @@ SELECT c.relname || '(' || string_agg(a.attname || ' ' || pg_catalog.format_type
  WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p', 'v', 'm')
    AND pg_catalog.has_table_privilege(%(login)s::name, c.oid, 'SELECT')
  GROUP BY c.oid, c.relname ORDER BY c.relname;
+
+-- last --
+-- The run of the last turn that ended in a draft
+SELECT r.id FROM pocketlet.run r
+ WHERE r.agent_id = %(agent)s AND r.kind = 'chat' AND EXISTS (SELECT FROM pocketlet.revision v WHERE v.run_id = r.id)
+ ORDER BY r.id DESC LIMIT 1;

@@ -33,8 +33,8 @@ def chat(agent: str, message: str | None, *, accept: bool, as_json: bool) -> Non
     """Talk to an agent's manager: set it up, ask about its work, change it.
 
     Without MESSAGE it asks for one after the other until Ctrl-D; Ctrl-C ends a turn. What a turn proposes is shown as a
-    card, and `accept`, `discard` or `undo` acts on the last one. Where there is no agent of that name, an empty one is
-    made and the manager proposes the rest. With --json, each line is one JSON object.
+    card, and `accept`, `discard` or `undo` as a message acts on the last one. Where there is no agent of that name, an
+    empty one is made and the manager proposes the rest. With --json, each line is one JSON object.
     """
     from pocketlet.platform import database
 
@@ -47,6 +47,9 @@ def chat(agent: str, message: str | None, *, accept: bool, as_json: bool) -> Non
         talk = Talk(opened, agent, as_json=as_json)
         if message is None:
             _converse(runner, talk)
+            return
+        if message.strip() in ACTS:
+            runner.run(talk.act(message.strip()))
             return
         code = runner.run(talk.turn(message, wait=not accept))
         if accept and talk.card:
@@ -157,6 +160,9 @@ class Talk:
         """Does to the last card what the owner says. Raises errors.Conflict."""
         from pocketlet.learning import cards
 
+        if self.card is None:
+            async with self._database.api() as conn:
+                self.card = await cards.last(conn, self._agent)
         if self.card is None:
             raise errors.Conflict("There is no card yet.", hint="Ask for a change first.")
         await {"accept": cards.accept, "discard": cards.discard, "undo": cards.undo}[verb](self._database, self.card)
