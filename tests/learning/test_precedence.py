@@ -52,20 +52,21 @@ def test_an_exception_is_for_the_tasks_that_both_are_about() -> None:
 
 
 def test_what_the_owner_says_again_goes_before_what_the_run_followed_instead() -> None:
-    wide, rival = grant(10, LATE, number=1), grant(20, GOLD, number=2)
+    wide, rival = grant(10, LATE, number=1), grant(20, GOLD, number=2, since="2026-11-02T00:00:00+00:00")
     said = origin(wide.body, "We grant 20 %.", lessons=(1, 2))
-    lessons = precedence.upheld(playbook(wide, rival), said)
-    assert [(one.body, one.predicate) for one in lessons[2:]] == [(wide.body, BOTH)]
+    assert precedence.said_again(playbook(wide, rival), said) == [wide]
+    assert precedence.said_again(playbook(wide, rival), replace(said, words="For gold: be polite.")) == []
+    *_, made = precedence.upheld([wide, rival], [wide], said)
+    assert (made.body, made.predicate) == (wide.body, BOTH)
     narrow = replace(rival, predicate=BOTH)
-    assert precedence.upheld(playbook(wide, narrow), said) == [wide]
+    assert precedence.upheld([wide, narrow], [wide], said) == [wide]
     for nothing in (
         replace(said, work=mailed("We grant nothing.")),  # the model's fault, not the rival's
         replace(said, lessons=(1,)),  # it had not been told the rival
-        replace(said, words="For gold: be polite."),
     ):
-        assert precedence.upheld(playbook(wide, rival), nothing) == [wide, rival]
-    human = replace(narrow, run=None)
-    assert precedence.upheld(playbook(wide, human), said) == [wide, human]
+        assert precedence.upheld([wide, rival], [wide], nothing) == [wide, rival]
+    for other in (replace(narrow, run=None), replace(rival, since="2026-10-01T00:00:00+00:00")):
+        assert precedence.upheld([wide, other], [wide], said) == [wide, other]  # a person's own; the older of two
 
 
 def test_a_lesson_that_is_said_again_may_retire_its_rival() -> None:

@@ -258,7 +258,7 @@ def _drafted(
     """The playbook with everything that the manager noted.
 
     What it says twice is said once, and a lesson that expects the contrary gives way: the newest word wins. If it
-    noted nothing, what the owner says again is upheld against what the run followed instead.
+    noted nothing, what the owner says again counts as noted.
     """
     lessons = list(work.playbook.lessons)
     instructions = work.playbook.instructions
@@ -272,8 +272,10 @@ def _drafted(
             lessons = [lesson for lesson in lessons if lesson.name != args["lesson"]]
         elif step.tool == "set_instructions":
             instructions = args["text"].strip() + "\n"
-    if origin and not any(step.tool in NOTING for step in noted):
-        lessons = precedence.upheld(work.playbook, origin)
+    if origin:
+        nothing = not any(step.tool in NOTING for step in noted)
+        new = [lesson for lesson in lessons if not lesson.id]
+        lessons = precedence.upheld(lessons, precedence.said_again(work.playbook, origin) if nothing else new, origin)
     return replace(work.playbook, lessons=tuple(lessons), instructions=instructions)
 
 
@@ -285,7 +287,7 @@ def drafted_lesson(args: Mapping[str, Any], work: loop.Work, given: int | None) 
         body=args["body"].replace("\r\n", "\n").strip(),
         predicate={str(key): str(value) for key, value in args.get("when", {}).items()},
         authority="owner",
-        since=clock.now().isoformat(timespec="seconds"),
+        since=clock.now().isoformat(timespec="milliseconds"),  # the newer of two holds
         label=work.run.label,
         feedback=given,
         run=work.run.id,

@@ -91,25 +91,26 @@ def said_again(old: playbooks.Playbook, origin: Origin | None) -> list[playbooks
     return [lesson for lesson in told if wording.similar(lesson.body, origin.words)]
 
 
-def upheld(old: playbooks.Playbook, origin: Origin) -> list[playbooks.Lesson]:
-    """The lessons as they are to be when the owner only says again what one of them says.
+def upheld(
+    lessons: Sequence[playbooks.Lesson], speaking: Iterable[playbooks.Lesson], origin: Origin
+) -> list[playbooks.Lesson]:
+    """The lessons as they are to be for what the owner says of the corrected run (`speaking`: new, or said again) to
+    hold there.
 
     What the run followed instead gives way, or, if it is about other tasks too, gets an exception.
     """
-    lessons = list(old.lessons)
-    for lesson in said_again(old, origin):
-        rivals = [
-            other
-            for other in old.lessons
-            if other.id in origin.lessons
-            and other.run is not None
-            and against(other, lesson, origin.work.lines)
-            and followed(other, origin.work)
-            and not other.predicate.items() < lesson.predicate.items()
-        ]
-        for rival in rivals:
+    found = list(lessons)
+    for lesson in speaking:
+        for rival in [other for other in lessons if _is_rival(other, lesson, origin)]:
             if gives_way(rival, lesson, origin):
-                lessons.remove(rival)
+                found = [other for other in found if other.id != rival.id]
             elif made := exception(lesson, rival):
-                lessons.append(made)
-    return lessons
+                found.append(made)
+    return found
+
+
+def _is_rival(other: playbooks.Lesson, lesson: playbooks.Lesson, origin: Origin) -> bool:
+    """Whether the run followed it, and it goes first: narrower, or as narrow and newer. A person's own stays."""
+    told = other.id in origin.lessons and other.run is not None
+    before = (len(other.predicate), other.since) > (len(lesson.predicate), lesson.since)
+    return told and before and against(other, lesson, origin.work.lines) and followed(other, origin.work)
