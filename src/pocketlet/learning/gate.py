@@ -153,6 +153,9 @@ def _verdict(evidence: Evidence) -> Verdict:
         return Verdict("ask", "unknown", "A replay could not be carried out, so it says neither yes nor no.")
     if evidence.case and evidence.fixed is False:
         tried = evidence.trigger
+        if evidence.explicit and tried.passes >= NEEDED:
+            why = f"Your own rule, and the model kept to it in {tried.passes} of {tried.attempts} replays only."
+            return Verdict("ask", "wavers", why)
         return Verdict(
             "discard", "not-fixed", f"The case that it is for failed {tried.fails} times of {tried.attempts}."
         )
