@@ -48,7 +48,7 @@ async def workbench() -> AsyncGenerator[tuple[pool.Database, loop.Engine, Path]]
             lookup = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none"}.get
             worker = await queue.register(opened, "worker")
             thinker = thinking.Thinker(opened, gateway, lookup)
-            yield opened, loop.Engine(opened, thinker, None, "bench", worker), Path(folder)
+            yield opened, loop.Engine(opened, thinker, None, "bench", worker, config.home), Path(folder)
             await gateway.aclose()
             await queue.unregister(opened, worker)
 

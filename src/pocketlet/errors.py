@@ -14,11 +14,15 @@ PocketletError                      exit code
 │   ├── NoModel                     7
 │   │   ├── ModelBusy               7   rate limited or overloaded: worth another try
 │   │   ├── ModelUnreachable        7   no connection to its server
+│   │   ├── ModelPaused             7   the breaker is open: no model is asked for a while
 │   │   └── ModelTimeout            7   it did not answer in time: it may have worked, and be billed
-│   └── NoMailServer                7
-│       └── MailUncertain           7   the server may have taken the message, or not
+│   ├── NoMailServer                7
+│   │   └── MailUncertain           7   the server may have taken the message, or not
+│   └── ServiceUnreachable          7   an outside service: the request surely never left
+│       └── ServiceUncertain        7   it may have left: the service may have done it, or not
 ├── BadModelReply                   7   the model answered with something that can't be used
 ├── GateRefusal                     4   the reader gate refused or stopped a query
+│   └── EgressRefused               4   the egress wire refused a request: nothing was sent
 ├── LostRun                         1   the run belongs to another worker now (stale fence)
 ├── MailRejected                    1   the mail server answered that it does not take this message
 ├── BadMigration                    7   the database's schema is not what this version can work with
@@ -27,6 +31,7 @@ PocketletError                      exit code
 Each class says what happened; `hint` says what to do next. The message defaults to the class's docstring.
 """
 
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -80,6 +85,13 @@ class Refused(PocketletError):
     exit_code = 4
 
 
+class Tampered(PocketletError):
+    """What lies in the database is not what was decided on."""
+
+    exit_code = 4
+    default_hint = "Nothing was sent. `pocketlet audit verify` shows whether the records were changed."
+
+
 class OverBudget(PocketletError):
     """The budget does not allow another model call."""
 
@@ -130,6 +142,16 @@ class ModelUnreachable(NoModel):
     """There is no connection to the model's server."""
 
 
+class ModelPaused(NoModel):
+    """Models are not asked for a while, as calls in a row failed. `until`: when the next one may be."""
+
+    default_hint = "Nothing was asked. See that the provider answers, then `pocketlet retry RUN`."
+
+    def __init__(self, message: str = "", *, hint: str = "", until: datetime) -> None:
+        super().__init__(message, hint=hint)
+        self.until = until
+
+
 class ModelTimeout(NoModel):
     """The model did not answer in time."""
 
@@ -146,6 +168,18 @@ class MailUncertain(NoMailServer):
     """The connection broke after the message was handed over: nobody knows whether it was taken."""
 
 
+class ServiceUnreachable(Unreachable):
+    """The service can't be reached: nothing was sent."""
+
+    default_hint = "Nothing was sent. Check the connection's address and whether the service is up, then try again."
+
+
+class ServiceUncertain(ServiceUnreachable):
+    """The connection broke after the request was begun: nobody knows whether it arrived."""
+
+    default_hint = "The service may have done it: look there before you send it again."
+
+
 class BadModelReply(Unreachable):
     """The model's answer can't be used."""
 
@@ -158,11 +192,21 @@ class GateRefusal(PocketletError):
     exit_code = 4
 
 
+class EgressRefused(GateRefusal):
+    """The egress wire refused this request: nothing was sent."""
+
+    default_hint = "Nothing was sent. See the connection's address and what it is pinned to."
+
+
 class LostRun(PocketletError):
     """This run belongs to another worker now."""
 
 
-class MailRejected(PocketletError):
+class Rejected(PocketletError):
+    """The other side refused it."""
+
+
+class MailRejected(Rejected):
     """The mail server does not take this message."""
 
 

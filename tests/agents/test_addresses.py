@@ -3,7 +3,8 @@
 import pytest
 
 from pocketlet import errors
-from pocketlet.agents import manifest, policy
+from pocketlet.agents import mailing, manifest
+from pocketlet.policy import calls, core
 
 MANIFEST = 'name = "desk"\njob = "Answer."\nmodel = "openai:x"\n[approvals]\nrecipients = [{recipients}]\n'
 
@@ -13,10 +14,11 @@ MANIFEST = 'name = "desk"\njob = "Answer."\nmodel = "openai:x"\n[approvals]\nrec
 )
 @pytest.mark.parametrize("text", ["Write to {0}.", "I wrote to '{0}'.", "See <{0}>, (mailto:{0})", "**{0}**"])
 def test_the_sender_may_be_quoted_an_other_person_not(sender: str, text: str) -> None:
-    standing = policy.Standing("outside", False, frozenset({sender}), frozenset(), {})
-    assert policy.on_mail(policy.Mail(sender, "Hi", text.format(sender)), standing).verdict == "ask"
-    other = policy.Mail(sender, "Hi", text.format("eve'" + sender))
-    assert policy.on_mail(other, standing).rule == "foreign-address"
+    to = mailing.destination(sender)
+    standing = calls.Standing("outside", bound=frozenset({to}))
+    assert core.decide(calls.Call(mailing.SINK, (to,), (text.format(sender),)), standing).verdict == "ask"
+    other = calls.Call(mailing.SINK, (to,), (text.format("eve'" + sender),))
+    assert core.decide(other, standing).rule == "foreign-address"
 
 
 def test_recipients_are_plain_addresses_in_lower_case() -> None:

@@ -89,7 +89,7 @@ def told(steps: list[journal.Step]) -> list[tuple[str | None, str, bool | None]]
 
 
 def test_every_tool_is_recorded_or_as_it_is() -> None:
-    assert set(lookups.READS) | cassette.AS_THEY_ARE == set(lookups.TOOLS) | {"send_mail", "finish"}
+    assert set(lookups.READS) | cassette.AS_THEY_ARE == set(lookups.TOOLS) | {"send_mail", "finish", "code"}
 
 
 async def test_a_read_tells_the_version_that_it_saw(shop: Workshop) -> None:

@@ -5,7 +5,7 @@ from scripted_model import finishes, mails
 from workshop import CUSTOMER, Workshop, mail
 
 from pocketlet import errors
-from pocketlet.agents import effects, revisions, runs
+from pocketlet.agents import approving, effects, mailing, revisions, runs
 from pocketlet.agents import manifest as manifests
 from pocketlet.agents import task as tasks
 
@@ -24,7 +24,7 @@ async def test_an_approved_mail_is_sent_once_and_exactly_as_it_was_shown(shop: W
     assert (question["to"], question["class"], question["why"]) == (
         CUSTOMER,
         "checkable",
-        "A mail can't be taken back.",
+        "What is sent can't be taken back.",
     )
     assert shop.mail.taken() == []
 
@@ -45,7 +45,7 @@ async def test_a_parked_run_holds_no_worker_and_no_job(shop: Workshop) -> None:
     assert await shop.advance(run) == "waiting"
     assert await shop.jobs(run) == 0
     async with shop.database.api() as conn:
-        await effects.decide(conn, (await shop.question(run))["approval"], yes=True)
+        await approving.decide(conn, (await shop.question(run))["approval"], yes=True)
     assert await shop.jobs(run) == 1
 
 
@@ -65,12 +65,12 @@ async def test_a_question_is_answered_once(shop: Workshop) -> None:
     for yes in (True, False):
         with pytest.raises(errors.Conflict, match="was approved already"):
             async with shop.database.api() as conn:
-                await effects.decide(conn, number, yes=yes)
+                await approving.decide(conn, number, yes=yes)
     assert await shop.advance(run) == "done"
     assert len(shop.mail.taken()) == 1
     with pytest.raises(errors.NotFound):
         async with shop.database.api() as conn:
-            await effects.decide(conn, 10**9, yes=True)
+            await approving.decide(conn, 10**9, yes=True)
 
 
 CHANGES = [
@@ -83,11 +83,11 @@ CHANGES = [
 async def test_what_changed_after_the_approval_is_not_sent(shop: Workshop, what: str, change: str) -> None:
     run = await waiting(shop)
     async with shop.database.api() as conn:
-        await effects.decide(conn, (await shop.question(run))["approval"], yes=True)
+        await approving.decide(conn, (await shop.question(run))["approval"], yes=True)
     assert await shop.change(change, run) == 1
     assert await shop.advance(run) == "failed"
     ending = await shop.ending(run)
-    assert (ending["exit_code"], ending["error"]) == (4, "The mail is not the one that was approved. Nothing was sent.")
+    assert (ending["exit_code"], ending["error"]) == (4, "It is not what was approved. Nothing was sent.")
     assert await shop.retry(run) == "failed"
     assert shop.mail.connections == 0
 
@@ -114,7 +114,7 @@ async def test_a_run_that_read_a_mail_can_not_write_elsewhere(shop: Workshop, ru
     assert (effect["state"], effect["rule"]) == ("blocked", rule)
     assert f"blocked: {rule}" in shop.model.requests[shop.name][1]["messages"][-1]["content"]
     async with shop.database.api() as conn:
-        assert [row for row in await effects.questions(conn) if row["run"] == run] == []
+        assert [row for row in await approving.questions(conn) if row["run"] == run] == []
     assert shop.mail.connections == 0
 
 
@@ -228,10 +228,11 @@ async def test_a_worker_that_died_while_sending_is_not_followed_blindly(shop: Wo
     shop.reach(shop.mail.url_with_sent if sent else shop.mail.url)
     run = await waiting(shop)
     async with shop.database.api() as conn:
-        await effects.decide(conn, (await shop.question(run))["approval"], yes=True)
+        await approving.decide(conn, (await shop.question(run))["approval"], yes=True)
         claimed = await runs.claim(conn, run, shop.engine.worker)
         assert claimed
-        effect = await effects.get(conn, (await shop.effect(run))["id"])
+        effect = await effects.find(conn, run, (await shop.effect(run))["step_seq"])
+        assert effect
         await effects.move(conn, claimed, effect, ("approved",), "dispatching")
     server = shop.engine.server
     assert server
@@ -252,12 +253,13 @@ async def test_a_worker_that_died_while_sending_is_not_followed_blindly(shop: Wo
 async def test_a_worker_that_lost_the_run_can_not_send(shop: Workshop) -> None:
     run = await waiting(shop)
     async with shop.database.api() as conn:
-        await effects.decide(conn, (await shop.question(run))["approval"], yes=True)
+        await approving.decide(conn, (await shop.question(run))["approval"], yes=True)
         stale = await runs.claim(conn, run, shop.engine.worker)
         await runs.claim(conn, run, shop.engine.worker)
-        effect = await effects.get(conn, (await shop.effect(run))["id"])
+        effect = await effects.find(conn, run, (await shop.effect(run))["step_seq"])
+        assert effect
     assert stale
-    work = effects.Sender(
+    work = mailing.Sender(
         shop.agent, await _manifest(shop), (await _task(shop, run)), shop.engine.server, shop.engine.instance
     )
     with pytest.raises(errors.LostRun):

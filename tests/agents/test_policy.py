@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketlet.agents import policy
+from pocketlet.agents import mailing
+from pocketlet.policy import calls, core, labels
 
 ANN = "ann@customer.example"
 OWN = "shop@shop.example"
@@ -12,8 +13,19 @@ ASK = {"send_mail": "ask"}
 ALLOW = {"send_mail": "allow"}
 
 
-def standing(label: str, approvals: dict[str, str], *bound: str, owners: bool = False) -> policy.Standing:
-    return policy.Standing(label, owners, frozenset(bound), frozenset({OWN}), approvals)
+def on_mail(to: str, *texts: str) -> calls.Call:
+    """A mail as the policy sees it."""
+    return calls.Call(mailing.SINK, (mailing.destination(to),), texts)
+
+
+def standing(label: str, approvals: dict[str, str], *bound: str, owners: bool = False) -> calls.Standing:
+    return calls.Standing(
+        label,
+        owners_task=owners,
+        bound=frozenset(mailing.destination(address) for address in bound),
+        own=frozenset({OWN}),
+        rules=(calls.Rule(0, "send_mail"),) if approvals == ALLOW else (),
+    )
 
 
 TABLE = [
@@ -38,19 +50,19 @@ TABLE = [
 def test_the_decision_on_a_mail(
     label: str, approvals: dict[str, str], to: str, body: str, verdict: str, rule: str
 ) -> None:
-    decision = policy.on_mail(policy.Mail(to, "Hi", body), standing(label, approvals, ANN))
+    decision = core.decide(on_mail(to, "Hi", body), standing(label, approvals, ANN))
     assert (decision.verdict, decision.rule) == (verdict, rule)
     assert decision.why
 
 
 @pytest.mark.parametrize("approvals", [ASK, ALLOW, {}])
 def test_an_owners_task_that_read_outside_text_asks_and_is_never_allowed_by_itself(approvals: dict[str, str]) -> None:
-    mail = policy.Mail("new@partner.example", "Hi", "Ask bob@other.example.")
-    assert policy.on_mail(mail, standing("outside", approvals, ANN, owners=True)).verdict == "ask"
+    mail = on_mail("new@partner.example", "Hi", "Ask bob@other.example.")
+    assert core.decide(mail, standing("outside", approvals, ANN, owners=True)).verdict == "ask"
 
 
 def test_a_foreign_address_in_the_subject_counts_too() -> None:
-    decision = policy.on_mail(policy.Mail(ANN, "Fw: bob@other.example", "Hi"), standing("outside", ALLOW, ANN))
+    decision = core.decide(on_mail(ANN, "Fw: bob@other.example", "Hi"), standing("outside", ALLOW, ANN))
     assert decision.rule == "foreign-address"
 
 
@@ -63,9 +75,7 @@ def test_what_read_outside_text_never_writes_to_an_unbound_address(
     to: str, bound: frozenset[str], approvals: dict[str, str], text: str
 ) -> None:
     bound = frozenset(address.lower() for address in bound) - {to.lower()}
-    decision = policy.on_mail(
-        policy.Mail(to, text, text), policy.Standing("outside", False, bound, frozenset(), approvals)
-    )
+    decision = core.decide(on_mail(to, text, text), standing("outside", approvals, *bound))
     assert decision.verdict == "deny"
 
 
@@ -73,18 +83,15 @@ def test_what_read_outside_text_never_writes_to_an_unbound_address(
 def test_what_read_outside_text_never_passes_a_foreign_address_on(
     to: str, foreign: str, approvals: dict[str, str], text: str
 ) -> None:
-    decision = policy.on_mail(
-        policy.Mail(to, "Hi", f"{text} {foreign} {text}"),
-        policy.Standing("outside", False, frozenset({to.lower()}), frozenset(), approvals),
-    )
+    decision = core.decide(on_mail(to, "Hi", f"{text} {foreign} {text}"), standing("outside", approvals, to))
     assert decision.verdict == "deny" or foreign.lower() == to.lower()
 
 
-@given(st.lists(st.sampled_from(policy.ORDER), min_size=1))
-def test_labels_only_worsen(labels: list[str]) -> None:
-    so_far = labels[0]
-    for label in labels:
-        worse = policy.join(so_far, label)
-        assert policy.ORDER.index(worse) >= policy.ORDER.index(so_far)
+@given(st.lists(st.sampled_from(labels.INTEGRITY), min_size=1))
+def test_labels_only_worsen(found: list[str]) -> None:
+    so_far = found[0]
+    for label in found:
+        worse = labels.join(so_far, label)
+        assert labels.INTEGRITY.index(worse) >= labels.INTEGRITY.index(so_far)
         so_far = worse
-    assert so_far == policy.join(*labels) == policy.join(*reversed(labels))
+    assert so_far == labels.join(*found) == labels.join(*reversed(found))

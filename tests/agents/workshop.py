@@ -15,7 +15,7 @@ from scripted_model import Reply, ScriptedModel, finishes, mails
 
 from pocketlet.agents import agent as agents
 from pocketlet.agents import (
-    effects,
+    approving,
     journal,
     loop,
     portable,
@@ -164,14 +164,14 @@ class Workshop:
     async def question(self, run: int) -> dict[str, Any]:
         """The one question that the run waits for."""
         async with self.database.api() as conn:
-            (found,) = [row for row in await effects.questions(conn) if row["run"] == run]
+            (found,) = [row for row in await approving.questions(conn) if row["run"] == run]
         return found
 
     async def answer(self, run: int, *, yes: bool = True, because: str = "") -> str:
         """The owner's word on the run's question, and the run taken on; its state then."""
         number = (await self.question(run))["approval"]
         async with self.database.api() as conn:
-            await effects.decide(conn, number, yes=yes, because=because)
+            await approving.decide(conn, number, yes=yes, because=because)
         return await self.advance(run)
 
     async def retry(self, run: int) -> str:
@@ -285,7 +285,7 @@ async def open_workshop(
     lookup = {"OPENAI_BASE_URL": model_url or model.url, "OPENAI_API_KEY": "sk-test"}.get
     thinker = thinking.Thinker(database, models.Gateway(timeout=30), lookup, pause=pause)
     worker = await queue.register(database, "worker")
-    engine = loop.Engine(database, thinker, submission.read(mail.url_with_sent), "test", worker)
+    engine = loop.Engine(database, thinker, submission.read(mail.url_with_sent), "test", worker, folder.parent / "home")
     return Workshop(database, agent, model, mail, engine, pauses)
 
 

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from pocketlet import settings
-from pocketlet.agents import effects, runs, worker
+from pocketlet.agents import approving, runs, worker
 from pocketlet.db import pool
 from pocketlet.learning import kinds
 
@@ -124,7 +124,7 @@ async def _rest(database: Doomed, run: int) -> str:
         database.committed.clear()
         async with database.api() as conn:
             state = await runs.state(conn, run)
-            asked = any(question["run"] == run for question in await effects.questions(conn))
+            asked = any(question["run"] == run for question in await approving.questions(conn))
         if state in runs.AT_REST and (state != "waiting" or asked):
             return state
         await database.committed.wait()

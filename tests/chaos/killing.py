@@ -12,7 +12,7 @@ import doomed
 
 from pocketlet import settings
 from pocketlet.agents import agent as agents
-from pocketlet.agents import effects, journal, revisions, runs
+from pocketlet.agents import approving, journal, revisions, runs
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool
 
@@ -91,9 +91,9 @@ class Killer:
 
     async def _approve(self, run: int) -> None:
         async with self.database.api() as conn:
-            for question in await effects.questions(conn):
+            for question in await approving.questions(conn):
                 if question["run"] == run:
-                    await effects.decide(conn, question["approval"], yes=True)
+                    await approving.decide(conn, question["approval"], yes=True)
 
     def sent(self, run: int) -> int:
         """How often the run's mail arrived."""

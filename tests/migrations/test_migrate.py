@@ -4,14 +4,16 @@ import asyncio
 import dataclasses
 import itertools
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import pytest
 
+import pocketlet
 from pocketlet import errors
 from pocketlet.db import migrate, pool, queries
 from pocketlet.platform import accounts, binaries
 
-SCHEMA = ("10_agents", "20_runs", "30_effects", "40_learning", "45_past", "50_money", "60_transitions")
+SCHEMA = sorted(path.stem for path in (Path(pocketlet.__file__).parent / "sql" / "schema").glob("*.sql"))
 TRAP = """
 CREATE FUNCTION public.trap() RETURNS event_trigger LANGUAGE plpgsql AS $$
 BEGIN

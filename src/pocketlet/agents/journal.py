@@ -82,7 +82,10 @@ def fold(steps: Sequence[Step]) -> State:
         else:
             call = pending.pop(0)
             results.append(models.ToolResult(call.id, call.name, content(step)))
-            turns[-1] = models.Turn(turns[-1].reply, tuple(results))
+            said = turns[-1].reply
+            if step.meta.get("edited"):  # else the model would try again what it had asked for
+                said = models.with_args(said, call.id, step.request)
+            turns[-1] = models.Turn(said, tuple(results))
     return State(tuple(turns), tuple(pending), len(steps) + 1, text)
 
 

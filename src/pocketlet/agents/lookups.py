@@ -6,10 +6,11 @@ from functools import partial
 from typing import Any
 
 from pocketlet import errors
-from pocketlet.agents import policy, runs, table, toolbox
+from pocketlet.agents import code, outward, runs, table, toolbox
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool, queries, reader
 from pocketlet.platform import apps, messages
+from pocketlet.policy import labels
 
 Q = queries.load("lookups")
 CORE = {"memories", "results"}
@@ -69,8 +70,8 @@ async def _search(context: toolbox.Context, args: Mapping[str, Any], as_of: int 
     values = {"words": args["words"], "entity": args.get("entity")}
     rows = await reader.query(context.database, _login(context, as_of), Q["search"], params=values, as_of=as_of)
     position = rows.columns.index("integrity") if "integrity" in rows.columns else None
-    labels = {str(row[position]) for row in rows.rows} if position is not None else set[str]()
-    return toolbox.Outcome(table.render(rows), label=policy.join("own-data", *labels), meta=_meta(rows))
+    read = {str(row[position]) for row in rows.rows} if position is not None else set[str]()
+    return toolbox.Outcome(table.render(rows), label=labels.join("own-data", *read), meta=_meta(rows))
 
 
 async def _read(context: toolbox.Context, args: Mapping[str, Any], as_of: int | None) -> toolbox.Outcome:
@@ -83,7 +84,7 @@ async def _read(context: toolbox.Context, args: Mapping[str, Any], as_of: int | 
         return replace(toolbox.refusal(errors.NotFound(f"{name} has no row {args['id']}.")), meta=_meta(rows))
     title, body, size, integrity = rows.rows[0]
     text = f"{title}\n{tasks.quote(body or '') if integrity == 'outside' else body}"
-    label = policy.join("own-data", str(integrity))
+    label = labels.join("own-data", str(integrity))
     return toolbox.Outcome(f"{text}\n({size} characters)", label=label, meta=_meta(rows))
 
 
@@ -189,5 +190,5 @@ TOOLS: Mapping[str, toolbox.Tool] = {
 
 def toolset(names: tuple[str, ...]) -> dict[str, toolbox.Tool]:
     """The tools that a manifest names, and `finish`."""
-    known = {**TOOLS, "send_mail": toolbox.SEND_MAIL}
+    known = {**TOOLS, "send_mail": outward.SEND_MAIL, "code": code.CODE}
     return {name: known[name] for name in names if name in known} | {"finish": toolbox.FINISH}

@@ -5,9 +5,9 @@ is made again and both are in the ledger; an outside effect is looked up before 
 """
 
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from pocketlet import clock, errors
@@ -15,60 +15,69 @@ from pocketlet.agents import (
     agent as agents,
 )
 from pocketlet.agents import (
-    briefing as briefings,
-)
-from pocketlet.agents import (
+    brakes,
     effects,
     journal,
-    policy,
+    mailing,
     revisions,
     runs,
     thinking,
     toolbox,
 )
+from pocketlet.agents import (
+    briefing as briefings,
+)
 from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import (
     task as tasks,
 )
+from pocketlet.agents.skills import store as skills
 from pocketlet.db import pool
 from pocketlet.platform.gateways import submission
+from pocketlet.policy import labels
 
 log = logging.getLogger(__name__)
-SAME_CALLS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What every run on this worker shares. `worker` is its row; `instance` names this installation in Message-IDs."""
+    """What every run on this worker shares.
+
+    `worker` is its row; `instance` names this installation in Message-IDs; `home` is where the sealing key lies.
+    """
 
     database: pool.Database
     thinker: thinking.Thinker
     server: submission.Submission | None
     instance: str
     worker: int
+    home: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A claimed run with all that belongs to it."""
+    """A claimed run with all that belongs to it. `more`: tools of what the owner connected the agent to."""
 
     run: runs.Run
     agent: agents.Agent
     playbook: playbooks.Playbook
     task: tasks.Task
+    more: Mapping[str, toolbox.Tool] = field(default_factory=dict[str, toolbox.Tool])
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What sets one kind of run apart: its tools, its briefing, and what its end means (in the same transaction).
 
-    `failed` is told why a run of this kind ended without a result: it failed, or was stopped.
+    `failed` is told why a run of this kind ended without a result: it failed, or was stopped. `more` finds the tools of
+    what the agent is connected to.
     """
 
     tools: Callable[[Work], Mapping[str, toolbox.Tool]]
     brief: Callable[[pool.Conn, Work, str], Awaitable[briefings.Briefing]]
     finish: Callable[[pool.Conn, Work, Sequence[journal.Step], toolbox.Finish], Awaitable[None]]
     failed: Callable[[pool.Conn, Work, str], Awaitable[None]] | None = None
+    more: Callable[[pool.Database, Work], Awaitable[Mapping[str, toolbox.Tool]]] | None = None
 
 
 async def advance(engine: Engine, kinds: Mapping[str, Kind], number: int) -> None:
@@ -114,14 +123,21 @@ async def abandon(conn: pool.Conn, kind: Kind, run: runs.Run, why: str) -> None:
 async def _drive(engine: Engine, kind: Kind, run: runs.Run) -> None:
     async with engine.database.api() as conn:
         agent = await agents.by_id(conn, run.agent_id)
-        playbook = await revisions.load(conn, agent, run.revision)
-        work = Work(run, agent, playbook, tasks.from_record(run.input))
+        stored = await revisions.load(conn, agent, run.revision)
+        playbook, off = await skills.in_force(conn, agent, run.revision, stored)
+    if off:
+        names = ", ".join(one.skill.name for one in off)
+        log.warning("run %s does without skill %s: its text is not what was installed", run.id, names)
+    work = Work(run, agent, playbook, tasks.from_record(run.input))
+    if kind.more:
+        work = replace(work, more=await kind.more(engine.database, work))
+    async with engine.database.api() as conn:
         briefing = await _briefing(engine, conn, kind, work)
         today = playbook if agent.current == run.revision else await revisions.load(conn, agent, agent.current)
         steps = await journal.read(conn, run.id)
     manifest = replace(playbook.manifest, budget=today.manifest.budget)  # money is the owner's word of today
     while True:
-        work = replace(work, run=replace(run, label=policy.join(run.label, *(step.label for step in steps))))
+        work = replace(work, run=replace(run, label=labels.join(run.label, *(step.label for step in steps))))
         if await _stopped(engine, kind, work):
             return None
         state = journal.fold(steps)
@@ -184,12 +200,8 @@ def _check_limits(work: Work, steps: Sequence[journal.Step]) -> None:
             "`pocketlet agent import --replace DIR`, and start a new run."
         )
         raise errors.Failed(f"The run took {limit} steps and did not finish.", hint=hint)
-    same = Counter(
-        (step.tool, pool.canonical(step.request), pool.canonical(step.response)) for step in steps if step.tool
-    )
-    tool, times = max(((key[0], count) for key, count in same.items()), key=lambda item: item[1], default=(None, 0))
-    if times >= SAME_CALLS:
-        raise errors.Failed(f"The run called {tool} {times} times with the same result: it is stuck.")
+    if why := brakes.stuck(steps):
+        raise errors.Failed(why, hint=brakes.HINT)
 
 
 async def _use_tool(
@@ -197,17 +209,18 @@ async def _use_tool(
 ) -> journal.Step | None:
     """Does the next call of the last reply and writes its step; None if the run rests now."""
     wanted = state.pending[0]
-    sender = effects.Sender(work.agent, work.playbook.manifest, work.task, engine.server, engine.instance)
-    context = toolbox.Context(engine.database, sender, work.playbook, work.run, state.next_seq)
+    sender = mailing.Sender(work.agent, work.playbook.manifest, work.task, engine.server, engine.instance)
+    context = toolbox.Context(engine.database, sender, work.playbook, work.run, state.next_seq, engine.home)
     began = clock.monotonic()
     outcome = await toolbox.call(kind.tools(work), context, wanted)
     meta = {**(outcome.meta or {}), "seconds": round(clock.monotonic() - began, 3)}
+    meta |= {"edited": True} if outcome.request else {}
     if outcome.parks:
         async with engine.database.api() as conn:
             await _park(conn, work, state.next_seq)
         return None
-    label = policy.join(work.run.label, outcome.label)
-    request: Any = wanted.args if wanted.args is not None else {"raw": wanted.raw}
+    label = labels.join(work.run.label, outcome.label)
+    request: Any = outcome.request or (wanted.args if wanted.args is not None else {"raw": wanted.raw})
     response = None if outcome.error else outcome.text
     step = journal.Step(state.next_seq, "tool", wanted.name, request, response, outcome.error, label, meta)
     if outcome.finish:

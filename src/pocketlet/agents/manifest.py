@@ -10,11 +10,25 @@ from typing import cast
 from pocketlet import errors
 from pocketlet.platform import compose
 
-RUN_TOOLS = ("sql", "search", "read", "skill", "attachment", "remember", "send_mail")
+RUN_TOOLS = ("sql", "search", "read", "skill", "attachment", "remember", "send_mail", "http", "code")
+DEFAULT_TOOLS = tuple(name for name in RUN_TOOLS if name not in ("http", "code"))  # these are named
 DEFAULT_BUDGET = {"run": Decimal("0.50"), "day": Decimal("5.00")}
 KEYS = frozenset(
-    "name job model price tools budget approvals mail triggers facts learning max_steps max_tokens".split()  # noqa: SIM905
-)
+    (
+        "name",
+        "job",
+        "model",
+        "price",
+        "tools",
+        "budget",
+        "approvals",
+        "mail",
+        "triggers",
+        "facts",
+        "learning",
+        "dry_run",
+    )
+) | {"max_steps", "max_tokens"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +36,14 @@ class Manifest:
     """The parsed file. Money is in USD; `facts` maps a fact to its values and the words that show each.
 
     `adopt`: proven (a change that has passed the gate counts) or ask (the owner decides on every change).
+    `dry_run`: nothing is sent.
     """
 
     name: str
     job: str
     model: str
     price: Mapping[str, object] | None = None
-    tools: tuple[str, ...] = RUN_TOOLS
+    tools: tuple[str, ...] = DEFAULT_TOOLS
     budget: Mapping[str, Decimal] = field(default_factory=lambda: DEFAULT_BUDGET)
     approvals: Mapping[str, str] = field(default_factory=dict[str, str])
     recipients: tuple[str, ...] = ()
@@ -37,6 +52,7 @@ class Manifest:
     mail_trigger: str = ""
     facts: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict[str, Mapping[str, tuple[str, ...]]])
     adopt: str = "proven"
+    dry_run: bool = False
     max_steps: int = 40
     max_tokens: int = 2048
     notes: tuple[str, ...] = ()
@@ -65,7 +81,7 @@ def parse(text: str, *, where: str = "agent.toml") -> Manifest:
         job=data["job"].strip(),
         model=data["model"],
         price=_table(data, "price", where) or None,
-        tools=_tools(data.get("tools", list(RUN_TOOLS)), where),
+        tools=_tools(data.get("tools", list(DEFAULT_TOOLS)), where),
         budget=_budget(data.get("budget", {}), where),
         approvals=approvals,
         recipients=recipients,
@@ -74,6 +90,7 @@ def parse(text: str, *, where: str = "agent.toml") -> Manifest:
         mail_trigger=_text(triggers, "mail", where).lower(),
         facts=_facts(_table(data, "facts", where), where),
         adopt=_adopt(_table(data, "learning", where), where),
+        dry_run=_switch(data, "dry_run", where),
         max_steps=_count(data, "max_steps", 40, where),
         max_tokens=_count(data, "max_tokens", 2048, where),
         notes=tuple(notes),
@@ -98,6 +115,13 @@ def _count(data: Mapping[str, object], key: str, default: int, where: str) -> in
     value = data.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise errors.BadAgent(f"{where}: `{key}` must be a whole number above 0.")
+    return value
+
+
+def _switch(data: Mapping[str, object], key: str, where: str) -> bool:
+    value = data.get(key, False)
+    if not isinstance(value, bool):
+        raise errors.BadAgent(f"{where}: `{key}` must be true or false.")
     return value
 
 

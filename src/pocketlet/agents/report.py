@@ -2,14 +2,15 @@
 
 import email
 import email.policy
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from pocketlet import errors
+from pocketlet.agents import approving, journal
 from pocketlet.agents import briefing as briefings
-from pocketlet.agents import effects, journal
 from pocketlet.db import pool, queries
 from pocketlet.platform import ledger
 
@@ -93,16 +94,32 @@ async def resting(conn: pool.Conn, number: int) -> bool:
 
 
 async def questions(conn: pool.Conn, number: int | None = None) -> list[dict[str, Any]]:
-    """What waits for the owner (of one run, or of all), with the mail read back from the exact bytes to be sent."""
-    found = await effects.questions(conn)
+    """What waits for the owner (of one run, or of all), read back from the exact bytes to be sent."""
+    found = await approving.questions(conn)
     return [_question(row) for row in found if number is None or row["run"] == number]
 
 
 def _question(row: dict[str, Any]) -> dict[str, Any]:
+    kept = (
+        "approval",
+        "question",
+        "why",
+        "agent",
+        "run",
+        "effect",
+        "tool",
+        "kind",
+        "class",
+        "request_hash",
+        "created_at",
+    )
+    known = {name: row[name] for name in (*kept, "expires_at")}
+    if row["kind"] != "mail":
+        asked = json.loads(bytes(row["message"]))
+        return known | {"to": row["to"], "url": row["request"].get("url", ""), "request": asked}
     mail = email.message_from_bytes(bytes(row["message"] or b""), policy=email.policy.default)
-    kept = ("approval", "question", "why", "agent", "run", "effect", "kind", "class", "request_hash", "created_at")
     headers = {"from": str(mail["From"] or ""), "to": row["to"], "subject": str(mail["Subject"] or "")}
-    return {name: row[name] for name in kept} | headers | {"body": str(mail.get_content())}
+    return known | headers | {"body": str(mail.get_content())}
 
 
 async def overview(conn: pool.Conn) -> dict[str, Any]:

@@ -16,7 +16,10 @@ AT_REST = ("waiting", "done", "failed", "stopped")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as the loop needs it. `fence` is the worker's claim; `kind`: run, manager, trial or chat."""
+    """A run as the loop needs it. `fence` is the worker's claim; `kind`: run, manager, trial or chat.
+
+    `dry`: what it wants to do outside is captured, and not done.
+    """
 
     id: int
     agent_id: int
@@ -33,10 +36,17 @@ class Run:
     case_id: int | None
     curation: int | None
     model: str | None
+    dry: bool
 
 
 async def create(
-    conn: pool.Conn, agent: agents.Agent, task: tasks.Task, raw: bytes, manifest: manifests.Manifest
+    conn: pool.Conn,
+    agent: agents.Agent,
+    task: tasks.Task,
+    raw: bytes,
+    manifest: manifests.Manifest,
+    *,
+    dry: bool = False,
 ) -> int:
     """A run of the current revision, queued in the same transaction; its number."""
     return await insert(
@@ -49,6 +59,7 @@ async def create(
             "raw": raw,
             "facts": tasks.facts(task, manifest),
             "label": task.label,
+            "dry": dry or manifest.dry_run,
         },
     )
 
@@ -56,7 +67,7 @@ async def create(
 async def insert(conn: pool.Conn, values: Mapping[str, Any]) -> int:
     """Any kind of run, queued in the same transaction; its number."""
     defaults: dict[str, Any] = {"raw": None, "facts": {}, "feedback": None, "case": None, "model": None}
-    defaults |= {"curation": None}
+    defaults |= {"curation": None, "dry": False}
     row = defaults | dict(values)
     row |= {"input": pool.jsonb(row["input"]), "facts": pool.jsonb(row["facts"])}
     made = await (await conn.execute(Q["create"], row)).fetchone()

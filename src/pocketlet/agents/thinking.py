@@ -11,7 +11,7 @@ from pocketlet.agents import briefing as briefings
 from pocketlet.agents import journal, runs
 from pocketlet.agents import manifest as manifests
 from pocketlet.db import pool
-from pocketlet.platform import ledger, prices
+from pocketlet.platform import breaker, ledger, prices
 from pocketlet.platform.gateways import endpoints, models
 
 ATTEMPTS = 4
@@ -43,7 +43,8 @@ class Thinker:
     ) -> journal.Step:
         """The next reply, written to journal and ledger in one transaction.
 
-        Raises errors.OverBudget, errors.UnknownPrice, errors.NoModel, errors.BadModelReply, errors.LostRun.
+        Raises errors.OverBudget, errors.UnknownPrice, errors.NoModel (ModelPaused too), errors.BadModelReply,
+        errors.LostRun.
         """
         endpoint = endpoints.resolve(briefing.model, self.lookup)
         price = price_for(endpoint, manifest)
@@ -65,6 +66,7 @@ class Thinker:
         took = clock.monotonic() - began
         step = journal.model_step(state.next_seq, reply, hashlib.sha256(canonical).hexdigest(), run.label, took)
         async with self.database.api() as conn:
+            await breaker.note(conn, ok=True)
             await ledger.settle(conn, reserved, entry, reply.usage)
             await journal.write(conn, run.id, run.fence, step)
         return step
@@ -75,12 +77,15 @@ class Thinker:
         """The reply and its open reservation. A call that may have been billed stays reserved, for ever."""
         for attempt in range(1, ATTEMPTS + 1):
             async with self.database.api() as conn:
+                await breaker.check(conn)
                 reserved = await ledger.reserve(conn, entry, manifest.budget)
             try:
                 return await self.gateway.complete(endpoint, request), reserved
             except errors.PocketletError as error:
                 billed = isinstance(error, errors.ModelTimeout | errors.BadModelReply)
                 async with self.database.api() as conn:
+                    if breaker.counts(error):
+                        await breaker.note(conn, ok=False, why=str(error))
                     await ledger.note_failure(conn, reserved, str(error), billed=billed)
                 if attempt == ATTEMPTS or not _worth_another_try(error):
                     raise

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pocketlet import errors
-from pocketlet.agents import effects, policy, runs
+from pocketlet.agents import mailing, runs
 from pocketlet.agents import playbook as playbooks
 from pocketlet.db import pool
-from pocketlet.platform import compose
 from pocketlet.platform.gateways import models
 
 Commit = Callable[[pool.Conn], Awaitable[None]]
@@ -25,7 +25,10 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a call gave. `commit` runs in the step's transaction; `parks`: no result yet, the owner is asked."""
+    """What a call gave. `commit` runs in the step's transaction; `parks`: no result yet, the owner is asked.
+
+    `request`: what was really done, if the owner changed what the model had asked for.
+    """
 
     text: str = ""
     error: str | None = None
@@ -34,17 +37,19 @@ class Outcome:
     commit: Commit | None = None
     finish: Finish | None = None
     parks: bool = False
+    request: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a tool may use. `label` is the run's label before this call; `seq` the number of this call's step."""
+    """What a tool may use. `seq` is the number of this call's step, `home` where the sealing key lies."""
 
     database: pool.Database
-    sender: effects.Sender
+    sender: mailing.Sender
     playbook: playbooks.Playbook
     run: runs.Run
     seq: int
+    home: Path
 
     @property
     def schema(self) -> str:
@@ -140,63 +145,5 @@ FINISH = Tool(
     {
         "outcome": text("What came of it.", enum=list(OUTCOMES)),
         "summary": text("One to three sentences on what was done; later runs can search them."),
-    },
-)
-
-
-async def _send_mail(context: Context, args: Mapping[str, Any]) -> Outcome:
-    run, sender = context.run, context.sender
-    async with context.database.api() as conn:
-        effect = await effects.find(conn, run.id, context.seq)
-        if effect is None:
-            mail = policy.Mail(compose.address(args["to"]), args["subject"], args["body"])
-            effect = await effects.plan(conn, run, context.seq, mail, sender)
-    return await _act_on(context, effect)
-
-
-async def _act_on(context: Context, effect: effects.Effect) -> Outcome:
-    """The effect as it stands now: wait, send, or say how it ended."""
-    if effect.waits:
-        return Outcome(parks=True)
-    if effect.state in ("approved", "dispatching"):
-        return await _deliver(context, effect)
-    match effect.state:
-        case "blocked":
-            said = f"blocked: {effect.rule}: {effect.response} Nothing was sent."
-        case "captured" | "succeeded":
-            said = f"sent to {effect.destination}"
-        case "refused":
-            reason = f": {effect.because.rstrip('.')}" if effect.because else ""
-            said = f"refused by the owner{reason}. Nothing was sent."
-        case "unknown":
-            said = "it is not known whether the mail was sent; the owner does not want it sent again"
-        case _:
-            said = f"failed: {effect.response or 'the mail was not sent'}"
-    return Outcome(said)
-
-
-async def _deliver(context: Context, effect: effects.Effect) -> Outcome:
-    async def commit(conn: pool.Conn) -> None:
-        await effects.move(conn, context.run, effect, ("approved", "dispatching"), "succeeded", said=said)
-
-    async def failed(conn: pool.Conn) -> None:
-        await effects.move(conn, context.run, effect, ("dispatching",), "failed", said=reason)
-
-    try:
-        said = await effects.deliver(context.database, context.run, effect, context.sender)
-    except errors.MailRejected as error:
-        reason = str(error)
-        return Outcome(f"failed: {reason}", commit=failed)
-    return Outcome(f"sent to {effect.destination}", commit=commit) if said is not None else Outcome(parks=True)
-
-
-SEND_MAIL = Tool(
-    "send_mail",
-    "Sends a plain-text mail from the agent's own address. It may wait for the owner's approval.",
-    _send_mail,
-    {
-        "to": text("One address."),
-        "subject": text("The subject."),
-        "body": text("The whole text, with greeting and signature."),
     },
 )

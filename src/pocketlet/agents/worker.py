@@ -1,15 +1,18 @@
 """A worker: this process, taking runs from the queue for as long as it is asked to."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from pocketlet import errors, settings
-from pocketlet.agents import loop, thinking
+from pocketlet.agents import approving, loop, thinking
 from pocketlet.db import pool
 from pocketlet.platform import installation, queue, vault
 from pocketlet.platform.gateways import models, submission
+
+EVERY = 30  # seconds between two looks at questions whose time is over
 
 
 @asynccontextmanager
@@ -39,6 +42,7 @@ async def serving(
             server=submission.read(lookup("POCKETLET_SMTP_URL")),
             instance=instance,
             worker=worker,
+            home=config.home,
         )
 
         async def advance(run: int) -> None:
@@ -47,13 +51,33 @@ async def serving(
             fresh = replace(engine, thinker=replace(engine.thinker, lookup=lookup), server=server)
             await loop.advance(fresh, kinds, run)
 
-        async with queue.working(database, worker, advance):
+        async with queue.working(database, worker, advance), _expiring(database):
             yield engine
     finally:
         await gateway.aclose()
         with contextlib.suppress(errors.NoPostgres):
             await queue.unregister(database, worker)
             await queue.rescue(database)  # a run that was cut short is queued again, for whoever comes next
+
+
+@asynccontextmanager
+async def _expiring(database: pool.Database) -> AsyncGenerator[None]:
+    """Questions that nobody answered in time are answered with no, while the block lasts."""
+
+    async def expire() -> None:
+        while True:
+            with contextlib.suppress(errors.NoPostgres):
+                async with database.api() as conn:
+                    await approving.expire(conn)
+            await asyncio.sleep(EVERY)
+
+    task = asyncio.create_task(expire())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 async def variables(database: pool.Database, config: settings.Settings) -> Callable[[str], str | None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pocketlet import clock, errors, settings
 from pocketlet.agents import agent as agents
-from pocketlet.agents import effects, journal, portable, revisions, runs, worker
+from pocketlet.agents import approving, effects, journal, portable, revisions, runs, worker
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool
 from pocketlet.demo import data, mails, stage, telling, waiting
@@ -312,14 +312,14 @@ def _show_lookups(story: Story, steps: Sequence[journal.Step]) -> None:
 async def _approve(story: Story, run: int) -> dict[str, Any]:
     """Shows what waits and says yes; the mail as it was sent."""
     async with story.database.api() as conn:
-        questions = [row for row in await effects.questions(conn) if row["run"] == run]
+        questions = [row for row in await approving.questions(conn) if row["run"] == run]
     if not questions:
         raise errors.Failed(f"Run {run} was to ask for approval and did not.", hint=f"See `pocketlet show {run}`.")
     row = questions[0]
     mail = row["request"]
     story.teller.draft(mail["to"], mail["subject"], mail["body"], row["why"])
     async with story.database.api() as conn:
-        await effects.decide(conn, row["approval"], yes=True)
+        await approving.decide(conn, row["approval"], yes=True)
     await story.watch.answered(run)
     story.teller.say(f"You approve (the demo does it for you). Sent to {mail['to']}, once.", "green")
     return mail
@@ -327,9 +327,9 @@ async def _approve(story: Story, run: int) -> dict[str, Any]:
 
 async def _refuse(story: Story, run: int, effect: dict[str, Any]) -> None:
     async with story.database.api() as conn:
-        questions = [row for row in await effects.questions(conn) if row["effect"] == effect["id"]]
+        questions = [row for row in await approving.questions(conn) if row["effect"] == effect["id"]]
         for row in questions:
-            await effects.decide(conn, row["approval"], yes=False, because="only shown in the demo")
+            await approving.decide(conn, row["approval"], yes=False, because="only shown in the demo")
     if questions:
         await story.watch.answered(run)
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from pocketlet import clock, errors
-from pocketlet.agents import effects, runs
+from pocketlet.agents import approving, runs
 from pocketlet.db import pool
 from pocketlet.demo import world as worlds
 from pocketlet.learning import feedback
@@ -54,7 +54,7 @@ class Watch:
         """The run has acted on the owner's answer and rests."""
 
         async def done(conn: pool.Conn) -> bool:
-            open_questions = [row for row in await effects.questions(conn) if row["run"] == run]
+            open_questions = [row for row in await approving.questions(conn) if row["run"] == run]
             if any(row["question"] == "send-again" for row in open_questions):
                 raise errors.Failed(f"Run {run} can't know whether its mail was sent.", hint="`pocketlet approvals`")
             return await runs.state(conn, run) in ("done", "failed", "stopped", REMOVED)

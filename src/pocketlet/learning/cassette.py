@@ -10,14 +10,14 @@ from pocketlet.db import pool, queries
 
 Q = queries.load("cassette")
 #: They look at the draft and the stored input only, or leave what they do in the trial's own rows.
-AS_THEY_ARE = {"skill", "attachment", "finish", "remember", "send_mail"}
+AS_THEY_ARE = {"skill", "attachment", "finish", "remember", "send_mail", "code"}
 
 
 def tools(work: loop.Work, offered: Mapping[str, toolbox.Tool]) -> Mapping[str, toolbox.Tool]:
     """What is offered, with everything that would look at the world of today put out of its reach.
 
     A read that the case's run made is told word for word, errors too (`meta["replayed"]` is true); another one reads
-    the memory of then (false). A tool that is neither is not carried out (`meta["unknown"]`).
+    the memory of then (false). What another server was asked is told as it was, or not carried out (`meta["unknown"]`).
     """
     return {name: _of_a_trial(tool, work.run.case_id) for name, tool in offered.items()}
 
@@ -25,11 +25,24 @@ def tools(work: loop.Work, offered: Mapping[str, toolbox.Tool]) -> Mapping[str, 
 def _of_a_trial(tool: toolbox.Tool, case: int | None) -> toolbox.Tool:
     if tool.name in AS_THEY_ARE:
         return tool
-    return replace(tool, act=partial(_read, tool=tool.name, case=case) if tool.name in lookups.READS else _unknown)
+    act = _read if tool.name in lookups.READS else _outside
+    return replace(tool, act=partial(act, tool=tool.name, case=case))
 
 
-async def _unknown(context: toolbox.Context, args: Mapping[str, Any]) -> toolbox.Outcome:
-    return toolbox.Outcome(error="not recorded, so not carried out in a trial", meta={"unknown": True})
+async def _outside(
+    context: toolbox.Context, args: Mapping[str, Any], *, tool: str, case: int | None
+) -> toolbox.Outcome:
+    """What another server said to the same call, once for each time that it was made."""
+    async with context.database.api() as conn:
+        row = await (await conn.execute(Q["recorded"], {"case": case})).fetchone()
+        recorded = await journal.read(conn, row["run"] if row else 0)
+        own = await journal.read(conn, context.run.id)
+    same = [step for step in recorded if _is(step, tool, args)]
+    ordinal = sum(_is(step, tool, args) for step in own)
+    if ordinal >= len(same):
+        return toolbox.Outcome(error="not recorded, so not carried out in a trial", meta={"unknown": True})
+    step = same[ordinal]
+    return toolbox.Outcome(step.response or "", step.error, step.label, {"replayed": True})
 
 
 async def _read(context: toolbox.Context, args: Mapping[str, Any], *, tool: str, case: int | None) -> toolbox.Outcome:

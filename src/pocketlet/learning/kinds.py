@@ -33,8 +33,8 @@ async def _lost(conn: pool.Conn, found: loop.Work, error: str) -> None:
 
 
 KINDS: Mapping[str, loop.Kind] = {
-    "run": loop.Kind(work.tools, work.brief, work.finish),
-    "trial": loop.Kind(_trials_tools, work.brief, _judge, _lost),
+    "run": loop.Kind(work.tools, work.brief, work.finish, more=work.more),
+    "trial": loop.Kind(_trials_tools, work.brief, _judge, _lost, work.more),
     "manager": loop.Kind(_managers_tools, manager.brief, manager.finish, manager.failed),
     "chat": loop.Kind(chat.tools, chat.brief, chat.finish),
 }

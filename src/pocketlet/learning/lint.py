@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pocketlet.agents import playbook as playbooks
-from pocketlet.agents import policy
 from pocketlet.learning import assertions as asserting
 from pocketlet.learning import gate, precedence, wording
+from pocketlet.policy import core
 
 LINK = re.compile(r"\b(?:https?://|www\.)\S+", re.IGNORECASE)
 
@@ -75,7 +75,7 @@ def _lesson(
         yield gate.Finding(
             "ask", "label", f"Lesson {lesson.name} was drafted by a run that had read text from outside."
         )
-    if policy.ADDRESS.search(text) or LINK.search(text):
+    if core.ADDRESS.search(text) or LINK.search(text):
         yield gate.Finding("ask", "destination", f"Lesson {lesson.name} names an address.")
     gone = {other.id for other in removed}
     for other in old.lessons:

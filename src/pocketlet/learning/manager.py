@@ -12,7 +12,7 @@ from typing import Any
 from pocketlet import clock, errors
 from pocketlet.agents import agent as agents
 from pocketlet.agents import briefing as briefings
-from pocketlet.agents import journal, lookups, loop, policy, revisions, runs, toolbox
+from pocketlet.agents import journal, lookups, loop, revisions, runs, toolbox
 from pocketlet.agents import manifest as manifests
 from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import task as tasks
@@ -20,6 +20,7 @@ from pocketlet.db import pool
 from pocketlet.learning import assertions as asserting
 from pocketlet.learning import cases, lint, precedence, proving, thread, wording
 from pocketlet.learning import feedback as feedbacks
+from pocketlet.policy import core
 
 NOTING = ("draft_lesson", "retire_lesson", "set_instructions")
 QUOTE = 2_000  # characters of a draft that it may open
@@ -123,7 +124,7 @@ async def _draft_lesson(context: toolbox.Context, args: Mapping[str, Any]) -> to
             raise errors.BadInput(f"{fact} is never {value!r}; it is one of {', '.join([*facts[fact], 'other'])}.")
     if not args["body"].strip() or len(args["body"]) > 400:
         raise errors.BadInput("A lesson has 1 to 400 characters.")
-    if policy.ADDRESS.search(f"{args['topic']}\n{args['body']}"):
+    if core.ADDRESS.search(f"{args['topic']}\n{args['body']}"):
         raise errors.BadInput("The lesson quotes a mail address: it is about one case only. Say the rule behind it.")
     for expected in args.get("expect", []):
         asserting.read(expected)

@@ -80,6 +80,13 @@ def compose(draft: Draft) -> bytes:
     return head.encode("ascii") + b"\r\n" + body
 
 
+def with_body(message: bytes, text: str) -> bytes:
+    """A composed mail with another text, all else as it was. Raises BadInput for what no mail can hold."""
+    head = message.partition(b"\r\n\r\n")[0].rpartition(b"\r\n")[0]  # without Content-Transfer-Encoding, the last
+    encoding, body = _body(text)
+    return head + f"\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode() + body
+
+
 def address(text: str) -> str:
     """One plain address, its domain in lower case.
 

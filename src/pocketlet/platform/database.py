@@ -22,7 +22,7 @@ async def opened(config: settings.Settings, *, fast: bool = False) -> AsyncGener
     Raises errors.NoPostgres, errors.BadSetting, errors.BadMigration.
     """
     if config.database_url:
-        async with _prepared(address_of_url(config.database_url, vault.key(config.home))) as database:
+        async with _prepared(address_of_url(config.database_url, vault.login_key(config.home))) as database:
             yield database
         return
     lease = await _lease(config, fast=fast)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pocketlet import clock, errors, settings
 from pocketlet.db import migrate, pool, queries
-from pocketlet.platform import cluster_home, database, queue, server, vault
+from pocketlet.platform import audit, cluster_home, database, queue, server, vault
 
 Q = queries.load("doctor")
 DRIFTED = queries.load("watchdog")["drifted"]
@@ -104,6 +104,7 @@ async def _inside(opened: pool.Database, config: settings.Settings) -> list[Chec
     async with opened.api() as conn:
         checks.append(await _skew(conn))
         checks.append(await _vault(conn, config))
+        checks.append(await _audit(conn))
         checks += [await _rows(conn, *row) for row in ROWS]
         checks.append(await _hardening(conn, config))
     checks.append(await _drift(opened))
@@ -122,10 +123,19 @@ async def _vault(conn: pool.Conn, config: settings.Settings) -> Check:
     if not (names := await vault.names(conn)):
         return Check(name, "ok", "there are none")
     try:
-        await vault.opened(conn, vault.key(config.home))
+        await vault.opened(conn, found := vault.key(config.home))
     except errors.Failed as error:
         return Check(name, "red", str(error), error.hint)
+    if len(found) > vault.KEY_BYTES:
+        return Check(name, "warning", "a change of their key was cut short", "`pocketlet secret rekey`, once more.")
     return Check(name, "ok", f"{len(names)}")
+
+
+async def _audit(conn: pool.Conn) -> Check:
+    found = await audit.verify(conn)
+    said = f"{found.rows} rows" if found.broken is None else f"row {found.broken}: {found.why}"
+    advice = "`pocketlet audit verify --anchor FILE` says since when; restore a backup."
+    return Check("the audit chain is whole", "ok" if found.broken is None else "red", said, advice)
 
 
 async def _rows(conn: pool.Conn, name: str, query: str, advice: str) -> Check:

@@ -5,6 +5,7 @@ Importing this module is light. Pydantic AI and the providers' clients (1 to 3 s
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,15 @@ class Reply:
     message: dict[str, Any]
     model: str
     finish: str
+
+
+def with_args(message: Mapping[str, Any], call: str, args: Mapping[str, Any]) -> dict[str, Any]:
+    """A `Reply.message` in which one call has other arguments: what was done in its place."""
+    parts = [
+        {**part, "args": dict(args)} if part.get("tool_call_id") == call and "args" in part else part
+        for part in message["parts"]
+    ]
+    return {**message, "parts": parts}
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,11 +99,23 @@ CREATE TABLE pocketlet.secret (
   name text PRIMARY KEY,
   nonce bytea NOT NULL,
   sealed bytea NOT NULL,
-  changed_at timestamptz NOT NULL DEFAULT pocketlet.now()
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  changed_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  last_used_at timestamptz
 );
 COMMENT ON TABLE pocketlet.secret IS 'Sealed with a key that is never in the database.';
+COMMENT ON COLUMN pocketlet.secret.last_used_at IS 'By an agent''s connection; the first use of that day.';
+
+CREATE TABLE pocketlet.secret_grant (
+  name text NOT NULL REFERENCES pocketlet.secret ON DELETE CASCADE,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  PRIMARY KEY (name, agent_id)
+);
+COMMENT ON TABLE pocketlet.secret_grant IS 'Whose connections may use a secret; without a row, the platform''s own gateways alone.';
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.setting, pocketlet.agent, pocketlet.secret TO pd_api;
+GRANT SELECT, INSERT, DELETE ON pocketlet.secret_grant TO pd_api;
 GRANT SELECT, INSERT ON pocketlet.lesson, pocketlet.revision, pocketlet.decision TO pd_api;
 GRANT SELECT ON pocketlet.revision_state TO pd_api;
 -- Runs and their journal.
@@ -144,6 +156,7 @@ CREATE TABLE pocketlet.run (
   fence int NOT NULL DEFAULT 0,
   worker_id bigint REFERENCES pocketlet.worker ON DELETE SET NULL,
   stop_requested boolean NOT NULL DEFAULT false,
+  dry boolean NOT NULL DEFAULT false,
   error text,
   hint text,
   exit_code int,
@@ -153,6 +166,7 @@ CREATE TABLE pocketlet.run (
   FOREIGN KEY (agent_id, revision) REFERENCES pocketlet.revision (agent_id, n) ON DELETE CASCADE
 );
 COMMENT ON COLUMN pocketlet.run.revision IS 'Pinned when the run is made; a run never changes revision.';
+COMMENT ON COLUMN pocketlet.run.dry IS 'It is only shown what the run would do outside: its effects are captured.';
 COMMENT ON COLUMN pocketlet.run.fence IS 'Counts claims; a write with an older fence comes from a worker that lost the run.';
 COMMENT ON COLUMN pocketlet.run.curation IS 'The manager''s run whose learning budget this is booked on; 0: the day''s.';
 CREATE INDEX ON pocketlet.run (agent_id, id);
@@ -190,32 +204,52 @@ COMMENT ON TABLE pocketlet.step IS 'The journal: one row a model reply or tool r
 GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.worker, pocketlet.run TO pd_api;
 GRANT SELECT, INSERT, UPDATE ON pocketlet.slot TO pd_api;
 GRANT SELECT, INSERT ON pocketlet.step TO pd_api;
--- Outside actions and the person's word on them.
+-- Outside actions, the person's word on them, and what the owner allows once and for all.
+CREATE TABLE pocketlet.rule (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  tool text NOT NULL,
+  kind text NOT NULL,
+  destination text NOT NULL,
+  per_day int NOT NULL CHECK (per_day > 0),
+  review_on date NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  removed_at timestamptz
+);
+COMMENT ON TABLE pocketlet.rule IS 'A standing rule of the owner: this tool may do this there unasked, so often a day, until it is to be reviewed.';
+
 CREATE TABLE pocketlet.effect (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
   run_id bigint NOT NULL REFERENCES pocketlet.run ON DELETE CASCADE,
   step_seq int NOT NULL,
   tool text NOT NULL,
-  kind text NOT NULL,
-  class text NOT NULL CHECK (class IN ('idempotent', 'keyed', 'checkable', 'unsafe')),
+  kind text NOT NULL CHECK (kind IN ('mail', 'http', 'mcp')),
+  class text NOT NULL CHECK (class IN ('read', 'idempotent', 'keyed', 'checkable', 'unsafe')),
   destination text NOT NULL,
   request jsonb NOT NULL,
   message bytea,
   request_hash text NOT NULL,
   state text NOT NULL CHECK (state IN ('planned', 'approved', 'dispatching', 'succeeded', 'failed', 'unknown',
-                                       'refused', 'blocked', 'captured')),
+                                       'refused', 'blocked', 'captured', 'replaced')),
   rule text NOT NULL,
+  rule_id bigint REFERENCES pocketlet.rule,
+  replaces bigint REFERENCES pocketlet.effect ON DELETE CASCADE,
   response text,
   attempt int NOT NULL DEFAULT 0,
   fence int NOT NULL,
   created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
   changed_at timestamptz NOT NULL DEFAULT pocketlet.now(),
-  UNIQUE (run_id, step_seq)
+  dispatched_at timestamptz
 );
+CREATE UNIQUE INDEX effect_of_step ON pocketlet.effect (run_id, step_seq) WHERE state <> 'replaced';
+CREATE INDEX ON pocketlet.effect (rule_id, created_at) WHERE rule_id IS NOT NULL;
 COMMENT ON TABLE pocketlet.effect IS 'One outside action; `dispatching` is committed before the first byte leaves.';
 COMMENT ON COLUMN pocketlet.effect.step_seq IS 'The step that asked for it: a step that is done again finds its own row.';
 COMMENT ON COLUMN pocketlet.effect.request_hash IS 'sha256 over connection, destination and the exact bytes; an approval is bound to it.';
+COMMENT ON COLUMN pocketlet.effect.class IS
+  'What a break past the send means: read, idempotent, keyed (with its key) are done again; checkable is looked up; unsafe is asked.';
+COMMENT ON COLUMN pocketlet.effect.replaces IS 'The effect that the owner edited: this one is sent in its place.';
 
 CREATE TABLE pocketlet.approval (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -223,14 +257,146 @@ CREATE TABLE pocketlet.approval (
   question text NOT NULL CHECK (question IN ('send', 'send-again')),
   why text NOT NULL,
   request_hash text NOT NULL,
-  state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'approved', 'refused')),
+  state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'approved', 'refused', 'expired', 'edited')),
   because text NOT NULL DEFAULT '',
   created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  expires_at timestamptz NOT NULL,
   decided_at timestamptz
 );
 CREATE UNIQUE INDEX ON pocketlet.approval (effect_id) WHERE state = 'pending';
+COMMENT ON COLUMN pocketlet.approval.expires_at IS 'From then on the answer is no.';
 
-GRANT SELECT, INSERT, UPDATE ON pocketlet.effect, pocketlet.approval TO pd_api;
+GRANT SELECT, INSERT, UPDATE ON pocketlet.rule, pocketlet.effect, pocketlet.approval TO pd_api;
+-- Which services outside an agent may use, and how: rows of the owner, deny by default.
+CREATE TABLE pocketlet.connection (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name text NOT NULL UNIQUE CHECK (name ~ '^[a-z][a-z0-9_-]{0,30}$'),
+  kind text NOT NULL DEFAULT 'http' CHECK (kind IN ('http', 'mcp')),
+  base_url text NOT NULL,
+  auth jsonb NOT NULL DEFAULT '{"kind": "none"}',
+  headers jsonb NOT NULL DEFAULT '{}',
+  allow jsonb NOT NULL DEFAULT '[]',
+  deny jsonb NOT NULL DEFAULT '[]',
+  pinned text[] NOT NULL DEFAULT '{}',
+  max_bytes int NOT NULL DEFAULT 1000000 CHECK (max_bytes BETWEEN 1 AND 20000000),
+  seconds double precision NOT NULL DEFAULT 30 CHECK (seconds > 0 AND seconds <= 300),
+  per_day int CHECK (per_day >= 0),
+  notes text NOT NULL DEFAULT '' CHECK (length(notes) <= 8000),
+  settings jsonb,
+  review_on date NOT NULL,
+  off boolean NOT NULL DEFAULT false,
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  changed_at timestamptz NOT NULL DEFAULT pocketlet.now()
+);
+-- Names of secrets are made of the name, in capitals and with _ for -.
+CREATE UNIQUE INDEX ON pocketlet.connection (replace(name, '-', '_'));
+COMMENT ON COLUMN pocketlet.connection.auth IS 'Where which secret goes, by the name that it has in the vault; never a value.';
+COMMENT ON COLUMN pocketlet.connection.headers IS 'Sent with every request, such as the version of an API; never a secret.';
+COMMENT ON COLUMN pocketlet.connection.allow IS '[{method, path, effect, harm, key_header, open, query}]: what is not in it is denied.';
+COMMENT ON COLUMN pocketlet.connection.deny IS
+  '[{method, path}] known to exist and not allowed, so that `/orders/{id}` does not let `/orders/purge` through.';
+COMMENT ON COLUMN pocketlet.connection.pinned IS 'Addresses or networks of a server in the owner''s own network.';
+COMMENT ON COLUMN pocketlet.connection.off IS 'The cut-off switch.';
+
+CREATE TABLE pocketlet.connection_grant (
+  connection_id bigint NOT NULL REFERENCES pocketlet.connection ON DELETE CASCADE,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  review_on date NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  PRIMARY KEY (connection_id, agent_id)
+);
+CREATE INDEX ON pocketlet.connection_grant (agent_id);
+COMMENT ON TABLE pocketlet.connection_grant IS 'Without a row the agent can not use the connection.';
+
+CREATE TABLE pocketlet.connection_token (
+  connection_id bigint PRIMARY KEY REFERENCES pocketlet.connection ON DELETE CASCADE,
+  expires_at timestamptz,
+  doubted boolean NOT NULL DEFAULT false,
+  renewed_at timestamptz
+);
+COMMENT ON TABLE pocketlet.connection_token IS 'OAuth2: locked by whoever renews the token, which itself is sealed in the vault.';
+COMMENT ON COLUMN pocketlet.connection_token.expires_at IS 'NULL: the service did not say.';
+COMMENT ON COLUMN pocketlet.connection_token.doubted IS 'This token replaced one that the service answered with 401: another 401 is final.';
+
+CREATE TABLE pocketlet.connection_use (
+  connection_id bigint NOT NULL REFERENCES pocketlet.connection ON DELETE CASCADE,
+  day date NOT NULL,
+  calls int NOT NULL,
+  PRIMARY KEY (connection_id, day)
+);
+COMMENT ON TABLE pocketlet.connection_use IS 'Calls by UTC day, counted before they are made.';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.connection, pocketlet.connection_grant, pocketlet.connection_token,
+  pocketlet.connection_use TO pd_api;
+-- MCP servers: which there are, what each of their tools was when the owner reviewed it, and which agent may use which.
+CREATE TABLE pocketlet.mcp_server (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name text NOT NULL UNIQUE CHECK (name ~ '^[a-z][a-z0-9-]{0,19}$'),
+  transport text NOT NULL CHECK (transport IN ('stdio', 'http')),
+  command text[] NOT NULL DEFAULT '{}',
+  url text NOT NULL DEFAULT '',
+  secrets text[] NOT NULL DEFAULT '{}',
+  pinned text[] NOT NULL DEFAULT '{}',
+  off boolean NOT NULL DEFAULT false,
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  CHECK ((transport = 'stdio') = (cardinality(command) > 0) AND (transport = 'http') = (url <> ''))
+);
+COMMENT ON COLUMN pocketlet.mcp_server.name IS 'No underscore in it, so that `server__tool` names one tool of one server.';
+COMMENT ON COLUMN pocketlet.mcp_server.command IS 'A program by its path, and its arguments; no shell reads it.';
+COMMENT ON COLUMN pocketlet.mcp_server.secrets IS 'Names only: variables of the program, or the bearer token of the URL.';
+COMMENT ON COLUMN pocketlet.mcp_server.pinned IS 'Addresses or networks of a server in the owner''s own network.';
+COMMENT ON COLUMN pocketlet.mcp_server.off IS 'The cut-off switch.';
+
+CREATE TABLE pocketlet.mcp_tool (
+  server_id bigint NOT NULL REFERENCES pocketlet.mcp_server ON DELETE CASCADE,
+  tool text NOT NULL,
+  description text NOT NULL,
+  schema jsonb NOT NULL,
+  annotations jsonb NOT NULL,
+  digest text NOT NULL CHECK (digest ~ '^[0-9a-f]{64}$'),
+  class text NOT NULL DEFAULT 'unsafe' CHECK (class IN ('read', 'idempotent', 'keyed', 'unsafe')),
+  state text NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'on', 'off')),
+  reviewed_at timestamptz,
+  PRIMARY KEY (server_id, tool)
+);
+COMMENT ON TABLE pocketlet.mcp_tool IS 'As it was last shown to the owner: what a run is told of a tool comes from here, never from the server.';
+COMMENT ON COLUMN pocketlet.mcp_tool.digest IS 'sha256 over name, description, schemas and annotations; compared with the server''s before each call.';
+COMMENT ON COLUMN pocketlet.mcp_tool.class IS 'The owner''s word on what a call does there; the server''s own hints count for nothing.';
+COMMENT ON COLUMN pocketlet.mcp_tool.state IS 'new: not reviewed, or not the same any more.';
+
+CREATE TABLE pocketlet.mcp_grant (
+  server_id bigint NOT NULL REFERENCES pocketlet.mcp_server ON DELETE CASCADE,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  PRIMARY KEY (server_id, agent_id)
+);
+CREATE INDEX ON pocketlet.mcp_grant (agent_id);
+COMMENT ON TABLE pocketlet.mcp_grant IS 'Without a row the agent sees no tool of the server.';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.mcp_server, pocketlet.mcp_tool, pocketlet.mcp_grant TO pd_api;
+-- Skills from elsewhere: what came, pinned, beside the revision that brought it. Written once.
+CREATE TABLE pocketlet.skill_source (
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  revision int NOT NULL,
+  name text NOT NULL,
+  source text NOT NULL,
+  commit_id text NOT NULL DEFAULT '',
+  digest text NOT NULL,
+  installed text NOT NULL,
+  permissions jsonb NOT NULL DEFAULT '{}',
+  files jsonb NOT NULL DEFAULT '{}',
+  others jsonb NOT NULL DEFAULT '{}',
+  installed_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  PRIMARY KEY (agent_id, name, revision),
+  FOREIGN KEY (agent_id, revision) REFERENCES pocketlet.revision ON DELETE CASCADE
+);
+COMMENT ON TABLE pocketlet.skill_source IS 'What was installed with a revision; it holds for those that descend from it.';
+COMMENT ON COLUMN pocketlet.skill_source.digest IS 'The pin over upstream''s files; empty: the skill was removed with this revision.';
+COMMENT ON COLUMN pocketlet.skill_source.installed IS 'The pin over the skill as the revision has it: upstream''s files with the owner''s edits.';
+COMMENT ON COLUMN pocketlet.skill_source.permissions IS 'What the text speaks of, as the owner saw it: scripts, hosts, addresses, tools. It grants nothing.';
+COMMENT ON COLUMN pocketlet.skill_source.others IS 'sha256 of the files that are no text; their content is not kept.';
+
+GRANT SELECT, INSERT ON pocketlet.skill_source TO pd_api;
 -- Feedback and the proof that a change helps.
 CREATE TABLE pocketlet.feedback (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -412,6 +578,24 @@ COMMENT ON TABLE pocketlet.budget IS 'Caps by scope: `run:17`, `agent:3:2026-11-
 
 GRANT SELECT, INSERT, UPDATE ON pocketlet.ledger TO pd_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.budget TO pd_api;
+-- One breaker over all model providers: a row, so that every worker knows of it.
+CREATE TABLE pocketlet.breaker (
+  one boolean PRIMARY KEY DEFAULT true CHECK (one),
+  failures int NOT NULL DEFAULT 0 CHECK (failures >= 0),
+  opened int NOT NULL DEFAULT 0 CHECK (opened >= 0),
+  until timestamptz CHECK ((until IS NULL) = (opened = 0)),
+  probing boolean NOT NULL DEFAULT false,
+  why text NOT NULL DEFAULT '',
+  changed_at timestamptz NOT NULL DEFAULT pocketlet.now()
+);
+COMMENT ON TABLE pocketlet.breaker IS 'After failures in a row no model is asked `until` then; then one call tries, and all go on when it works.';
+COMMENT ON COLUMN pocketlet.breaker.opened IS 'How often in a row: the pause grows with it.';
+COMMENT ON COLUMN pocketlet.breaker.probing IS 'A call tries now; if its worker dies, another one tries at `until`.';
+INSERT INTO pocketlet.breaker DEFAULT VALUES;
+
+CREATE INDEX ON pocketlet.ledger (at) WHERE state = 'reserved' AND error IS NULL;
+
+GRANT SELECT, UPDATE ON pocketlet.breaker TO pd_api;
 -- State transitions that must hold whatever process asks for them. SQLSTATEs: PK001 the run was lost to another
 -- worker, PK002 over budget, PK003 not in a state from which this is possible.
 
@@ -531,7 +715,8 @@ BEGIN
   END IF;
   UPDATE pocketlet.effect
      SET state = new_state, response = coalesce(said, response), fence = holder, changed_at = pocketlet.now(),
-         attempt = attempt + (new_state = 'dispatching')::int
+         attempt = attempt + (new_state = 'dispatching')::int,
+         dispatched_at = CASE WHEN new_state = 'dispatching' THEN coalesce(dispatched_at, pocketlet.now()) ELSE dispatched_at END
    WHERE id = act;
 END $$;
 COMMENT ON FUNCTION pocketlet.move_effect(bigint, int, text[], text, text) IS
@@ -546,3 +731,61 @@ GRANT EXECUTE ON FUNCTION pocketlet.rest(bigint, int, text, jsonb) TO pd_api;
 GRANT EXECUTE ON FUNCTION pocketlet.reserve(jsonb, jsonb) TO pd_api;
 GRANT EXECUTE ON FUNCTION pocketlet.settle(bigint, text, jsonb) TO pd_api;
 GRANT EXECUTE ON FUNCTION pocketlet.move_effect(bigint, int, text[], text, text) TO pd_api;
+-- What was decided and what the owner changed, as a hash chain: each row holds the hash of the one before it.
+CREATE TABLE pocketlet.audit (
+  id bigint PRIMARY KEY,
+  at timestamptz NOT NULL,
+  actor text NOT NULL CHECK (actor IN ('owner', 'gate', 'worker')),
+  action text NOT NULL,
+  subject text NOT NULL,
+  agent_id bigint,
+  agent text,
+  run_id bigint,
+  step_seq int,
+  verdict text,
+  rule text,
+  details jsonb NOT NULL DEFAULT '{}',
+  previous bytea NOT NULL,
+  hash bytea NOT NULL
+);
+CREATE INDEX ON pocketlet.audit (agent, id);
+CREATE INDEX ON pocketlet.audit (run_id, id) WHERE run_id IS NOT NULL;
+COMMENT ON TABLE pocketlet.audit IS 'Written once, numbered without a gap; `pocketlet audit verify` computes it again.';
+COMMENT ON COLUMN pocketlet.audit.agent_id IS 'No foreign key: the row outlives the agent, and so does its name.';
+
+CREATE TABLE pocketlet.audit_head (
+  one boolean PRIMARY KEY DEFAULT true CHECK (one),
+  id bigint NOT NULL,
+  hash bytea NOT NULL
+) WITH (fillfactor = 10);
+INSERT INTO pocketlet.audit_head (id, hash) VALUES (0, decode(repeat('00', 32), 'hex'));
+COMMENT ON TABLE pocketlet.audit_head IS 'The end of the chain. Its one row is locked by who writes, until that is committed.';
+
+CREATE FUNCTION pocketlet.chain_hash(VARIADIC fields text[]) RETURNS bytea LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp AS $$
+  SELECT sha256(string_agg(
+           CASE WHEN f.field IS NULL THEN '\x00'::bytea
+                ELSE '\x01'::bytea || int8send(octet_length(convert_to(f.field, 'UTF8'))) || convert_to(f.field, 'UTF8') END,
+           ''::bytea ORDER BY f.place))
+    FROM unnest(fields) WITH ORDINALITY AS f (field, place)
+$$;
+COMMENT ON FUNCTION pocketlet.chain_hash(text[]) IS
+  'sha256 over all fields: a byte 0 for NULL; else a byte 1, the length in 8 bytes, and the text in UTF-8.';
+
+CREATE FUNCTION pocketlet.chain() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  SELECT h.id + 1, h.hash INTO STRICT NEW.id, NEW.previous FROM pocketlet.audit_head h FOR UPDATE;
+  NEW.at := pocketlet.now();
+  NEW.agent := coalesce(NEW.agent, (SELECT a.name FROM pocketlet.agent a WHERE a.id = NEW.agent_id));
+  NEW.hash := pocketlet.chain_hash(
+    'pocketlet audit 1', encode(NEW.previous, 'hex'), NEW.id::text, trunc(extract(epoch FROM NEW.at) * 1000000)::text,
+    NEW.actor, NEW.action, NEW.subject, NEW.agent_id::text, NEW.agent, NEW.run_id::text, NEW.step_seq::text,
+    NEW.verdict, NEW.rule, NEW.details::text);
+  UPDATE pocketlet.audit_head h SET id = NEW.id, hash = NEW.hash;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER chain BEFORE INSERT ON pocketlet.audit FOR EACH ROW EXECUTE FUNCTION pocketlet.chain();
+
+GRANT SELECT ON pocketlet.audit, pocketlet.audit_head TO pd_api;
+GRANT INSERT (actor, action, subject, agent_id, agent, run_id, step_seq, verdict, rule, details) ON pocketlet.audit TO pd_api;

@@ -1,8 +1,8 @@
 -- create --
 -- A run, pinned to its revision
-INSERT INTO pocketlet.run (agent_id, kind, revision, input, raw, facts, label, feedback_id, case_id, model, curation)
+INSERT INTO pocketlet.run (agent_id, kind, revision, input, raw, facts, label, feedback_id, case_id, model, curation, dry)
 VALUES (%(agent)s, %(kind)s, %(revision)s, %(input)s, %(raw)s, %(facts)s, %(label)s, %(feedback)s, %(case)s, %(model)s,
-        %(curation)s)
+        %(curation)s, %(dry)s)
 RETURNING id;
 
 -- enqueue --
@@ -16,7 +16,7 @@ SELECT pocketlet.claim_run(%(run)s, %(worker)s) AS fence;
 -- load --
 -- What the loop needs
 SELECT id, agent_id, kind, revision, state, input, facts, label, briefing, fence, stop_requested, feedback_id, case_id, curation,
-       model
+       model, dry
   FROM pocketlet.run WHERE id = %(run)s;
 
 -- raw --

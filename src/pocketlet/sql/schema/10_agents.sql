@@ -99,10 +99,22 @@ CREATE TABLE pocketlet.secret (
   name text PRIMARY KEY,
   nonce bytea NOT NULL,
   sealed bytea NOT NULL,
-  changed_at timestamptz NOT NULL DEFAULT pocketlet.now()
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  changed_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  last_used_at timestamptz
 );
 COMMENT ON TABLE pocketlet.secret IS 'Sealed with a key that is never in the database.';
+COMMENT ON COLUMN pocketlet.secret.last_used_at IS 'By an agent''s connection; the first use of that day.';
+
+CREATE TABLE pocketlet.secret_grant (
+  name text NOT NULL REFERENCES pocketlet.secret ON DELETE CASCADE,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  PRIMARY KEY (name, agent_id)
+);
+COMMENT ON TABLE pocketlet.secret_grant IS 'Whose connections may use a secret; without a row, the platform''s own gateways alone.';
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.setting, pocketlet.agent, pocketlet.secret TO pd_api;
+GRANT SELECT, INSERT, DELETE ON pocketlet.secret_grant TO pd_api;
 GRANT SELECT, INSERT ON pocketlet.lesson, pocketlet.revision, pocketlet.decision TO pd_api;
 GRANT SELECT ON pocketlet.revision_state TO pd_api;

@@ -36,6 +36,7 @@ CREATE TABLE pocketlet.run (
   fence int NOT NULL DEFAULT 0,
   worker_id bigint REFERENCES pocketlet.worker ON DELETE SET NULL,
   stop_requested boolean NOT NULL DEFAULT false,
+  dry boolean NOT NULL DEFAULT false,
   error text,
   hint text,
   exit_code int,
@@ -45,6 +46,7 @@ CREATE TABLE pocketlet.run (
   FOREIGN KEY (agent_id, revision) REFERENCES pocketlet.revision (agent_id, n) ON DELETE CASCADE
 );
 COMMENT ON COLUMN pocketlet.run.revision IS 'Pinned when the run is made; a run never changes revision.';
+COMMENT ON COLUMN pocketlet.run.dry IS 'It is only shown what the run would do outside: its effects are captured.';
 COMMENT ON COLUMN pocketlet.run.fence IS 'Counts claims; a write with an older fence comes from a worker that lost the run.';
 COMMENT ON COLUMN pocketlet.run.curation IS 'The manager''s run whose learning budget this is booked on; 0: the day''s.';
 CREATE INDEX ON pocketlet.run (agent_id, id);

@@ -117,7 +117,8 @@ BEGIN
   END IF;
   UPDATE pocketlet.effect
      SET state = new_state, response = coalesce(said, response), fence = holder, changed_at = pocketlet.now(),
-         attempt = attempt + (new_state = 'dispatching')::int
+         attempt = attempt + (new_state = 'dispatching')::int,
+         dispatched_at = CASE WHEN new_state = 'dispatching' THEN coalesce(dispatched_at, pocketlet.now()) ELSE dispatched_at END
    WHERE id = act;
 END $$;
 COMMENT ON FUNCTION pocketlet.move_effect(bigint, int, text[], text, text) IS

@@ -1,9 +1,11 @@
 """`pocketlet approvals`, `approve` and `refuse`."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pocketlet import errors
 from pocketlet.surfaces.cli import arguments, outcome, output, session
 
 if TYPE_CHECKING:
@@ -34,24 +36,72 @@ async def _questions(database: "pool.Database") -> list[dict[str, Any]]:
 
 @click.command()
 @arguments.approval
+@click.option("--edit", "edited", metavar="FILE|-", help="Send the text of this file in the place of the mail's.")
+@click.option(
+    "--always", metavar="N", type=click.IntRange(1, 1000), help="Allow this tool there N times a day unasked."
+)
+@click.option("--days", metavar="DAYS", type=click.IntRange(1, 366), default=30, help="How long --always holds (30).")
 @output.as_json
-def approve(approval: int, *, as_json: bool) -> None:
+def approve(approval: int, *, edited: str | None, always: int | None, days: int, as_json: bool) -> None:
     """Allow what an approval asks for, and wait for what comes of it."""
-    outcome.tell(session.call(_decide, approval, yes=True, because=""), as_json=as_json)
+    if edited and always:
+        raise errors.BadInput("An edited text is sent once: it goes with no --always.")
+    text = None if edited is None else _text(edited)
+    outcome.tell(session.call(_approve, approval, text, always, days), as_json=as_json)
+
+
+def _text(source: str) -> str:
+    with click.open_file(source, encoding="utf-8") as file:
+        try:
+            return file.read()
+        except UnicodeDecodeError:
+            raise errors.BadInput(f"{Path(source).name} is not UTF-8 text.") from None
+
+
+async def _approve(
+    database: "pool.Database", number: int, text: str | None, always: int | None, days: int
+) -> dict[str, Any]:
+    from pocketlet.agents import approving
+
+    if always:
+        async with database.api() as conn:
+            rule = await approving.allow(conn, number, per_day=always, days=days)
+        review = f"{rule['review_on']}: then you are asked again. `pocketlet rule remove {rule['rule']}` ends it"
+        output.note(f"Rule {rule['rule']}: {rule['tool']} to {rule['to']}, {always} a day, until {review}")
+    async with database.api() as conn:
+        act = approving.decide(conn, number, yes=True) if text is None else approving.edit(conn, number, text)
+        decided = await act
+    return await outcome.attended(database, decided.run)
 
 
 @click.command()
 @arguments.approval
 @click.option("--because", default="", metavar="TEXT", help="Why; the agent reads it.")
+@click.option("--teach", is_flag=True, help="Make a lesson of it: what you say with --because is feedback, too.")
 @output.as_json
-def refuse(approval: int, *, because: str, as_json: bool) -> None:
+def refuse(approval: int, *, because: str, teach: bool, as_json: bool) -> None:
     """Refuse what an approval asks for, and wait for what comes of it."""
-    outcome.tell(session.call(_decide, approval, yes=False, because=because), as_json=as_json)
+    if teach and not because.strip():
+        raise errors.BadInput("--teach needs --because TEXT: what should be different?")
+    outcome.tell(session.call(_refuse, approval, because, teach=teach), as_json=as_json)
 
 
-async def _decide(database: "pool.Database", number: int, *, yes: bool, because: str) -> dict[str, Any]:
-    from pocketlet.agents import effects
+async def _refuse(database: "pool.Database", number: int, because: str, *, teach: bool) -> dict[str, Any]:
+    from pocketlet.agents import approving
+    from pocketlet.learning import feedback
+    from pocketlet.surfaces.cli import attending
 
     async with database.api() as conn:
-        decided = await effects.decide(conn, number, yes=yes, because=because)
-    return await outcome.attended(database, decided["run"])
+        decided = await approving.decide(conn, number, yes=False, because=because)
+    told = await outcome.attended(database, decided.run)
+    if not teach:
+        return told
+    async with database.api() as conn:
+        said = feedback.Said("change", because, about={"step": decided.seq})
+        given, _ = await feedback.give(conn, decided.run, said)
+    output.note(f"Feedback {given}: the manager makes a lesson of it")
+    async with attending.Attendant(database) as attendant:
+        await attendant.settled(given)
+    async with database.api() as conn:
+        output.note(f"Feedback {given}: {(await feedback.outcome(conn, given))['outcome']}")
+    return told

@@ -54,7 +54,7 @@ def _postgres(config: settings.Settings) -> dict[str, Any]:
 
 async def _status(database: "pool.Database") -> dict[str, Any]:
     from pocketlet.agents import agent as agents
-    from pocketlet.agents import effects, report
+    from pocketlet.agents import approving, report
     from pocketlet.platform import queue
 
     async with database.api() as conn:
@@ -65,7 +65,7 @@ async def _status(database: "pool.Database") -> dict[str, Any]:
             "workers": await queue.workers(conn),
             "agents": [{"agent": one.name, "revision": one.current} for one in everyone],
             "runs": overview,
-            "approvals": len(await effects.questions(conn)),
+            "approvals": len(await approving.questions(conn)),
             "asked": [row for one in everyone for row in await _asked(conn, one)],
             "spend_today_usd": spend,
         }

@@ -1,5 +1,6 @@
 """What a command prints when a run has come to rest, and the exit code that says the same."""
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,18 +63,33 @@ def _summary(run: dict[str, Any]) -> None:
 
 
 def ask(question: dict[str, Any]) -> None:
-    """A question to the owner: the exact mail, why it is asked, and what to type."""
+    """A question to the owner: the exact bytes, why it is asked, what they mean after a break, and what to type."""
     number = question["approval"]
-    what = "Send this mail?" if question["question"] == "send" else "Send this mail again?"
+    thing = "mail" if question["kind"] == "mail" else "request"
+    what = f"Send this {thing}?" if question["question"] == "send" else f"Send this {thing} again?"
     output.line(f"Approval {number} (run {question['run']} of {question['agent']}): {what}")
     output.line(f"  why      {question['why']}")
     output.line(f"  class    {question['class']}")
     output.line(f"  hash     {question['request_hash']}")
+    output.line(f"  expires  {question['expires_at']:%Y-%m-%d %H:%M} (then the answer is no)")
+    _letter(question) if thing == "mail" else _request(question)
+    output.line()
+    output.line(f"`pocketlet approve {number}`, or `pocketlet refuse {number} --because TEXT`")
+
+
+def _request(question: dict[str, Any]) -> None:
+    """A request as it will be sent: each field by itself, as JSON, so that nothing in it can pass for another."""
+    if question["url"]:
+        output.line(f"  Request  {question['url']}")
+    for name, value in question["request"].items():
+        if value not in ("", [], {}):
+            output.line(f"  {name:<8} {json.dumps(value, ensure_ascii=False)}")
+
+
+def _letter(question: dict[str, Any]) -> None:
     output.line(f"  From     {question['from']}")
     output.line(f"  To       {question['to']}")
     output.line(f"  Subject  {question['subject']}")
     output.line()
     for text in question["body"].splitlines():
         output.line(f"  | {text}")
-    output.line()
-    output.line(f"`pocketlet approve {number}`, or `pocketlet refuse {number} --because TEXT`")

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 @click.argument("agent")
 @click.option("--input", "source", required=True, metavar="FILE|-", help="A mail, JSON or text; - reads it from stdin.")
 @click.option("--no-wait", is_flag=True, help="Queue the run and return at once.")
+@click.option("--dry-run", "dry", is_flag=True, help="Only show what it would do outside: nothing is sent.")
 @output.as_json
-def run(agent: str, *, source: str, no_wait: bool, as_json: bool) -> None:
+def run(agent: str, *, source: str, no_wait: bool, dry: bool, as_json: bool) -> None:
     """Give an agent a task and wait for what comes of it."""
-    document = session.call(_run, agent, content(source), wait=not no_wait)
+    document = session.call(_run, agent, content(source), wait=not no_wait, dry=dry)
     if no_wait and not as_json:
         number = document["run"]
         output.line(
@@ -30,7 +31,7 @@ def run(agent: str, *, source: str, no_wait: bool, as_json: bool) -> None:
     outcome.tell(document, as_json=as_json)
 
 
-async def _run(database: "pool.Database", name: str, raw: bytes, *, wait: bool) -> dict[str, Any]:
+async def _run(database: "pool.Database", name: str, raw: bytes, *, wait: bool, dry: bool) -> dict[str, Any]:
     from pocketlet.agents import agent as agents
     from pocketlet.agents import report, revisions, runs
     from pocketlet.agents import task as tasks
@@ -39,7 +40,7 @@ async def _run(database: "pool.Database", name: str, raw: bytes, *, wait: bool) 
     async with database.api() as conn:
         agent = await agents.get(conn, name)
         playbook = await revisions.load(conn, agent, agent.current)
-        number = await runs.create(conn, agent, task, raw, playbook.manifest)
+        number = await runs.create(conn, agent, task, raw, playbook.manifest, dry=dry)
     if wait:
         output.note(f"Run {number} of {name} (revision {agent.current})")
         return await outcome.attended(database, number)

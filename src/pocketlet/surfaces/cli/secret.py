@@ -1,8 +1,8 @@
-"""`pocketlet secret set | list | remove`."""
+"""`pocketlet secret set | list | grant | revoke | rekey | remove`."""
 
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,6 +27,7 @@ def put(name: str, *, as_json: bool) -> None:
     """Seal a value, read from stdin or a hidden prompt.
 
     NAME is that of the variable that it stands for, such as OPENAI_API_KEY; the environment's own goes first.
+    Setting it again replaces the value; the agents that may use it stay the same.
     """
     if not NAME.fullmatch(name):
         raise errors.BadInput(f"{name!r} is not a name: use letters, digits and _.", hint="For example OPENAI_API_KEY.")
@@ -52,24 +53,72 @@ def _piped() -> str:
 
 
 @secret.command(name="list")
+@click.option("--long", is_flag=True, help="Add when each was made; with --json, all of it.")
 @output.as_json
-def listing(*, as_json: bool) -> None:
-    """List the names; values are never shown."""
-    names = session.call(_names)
+def listing(*, long: bool, as_json: bool) -> None:
+    """List the names, with changes, last use and agents; values are never shown."""
+    rows = session.call(_listing)
     if as_json:
-        output.document({"secrets": names})
+        names = {"secrets": [row["secret"] for row in rows]}
+        output.document(names | {"details": rows} if long else names)
         return
-    for name in names:
-        output.line(name)
-    if not names:
+    times = ("created_at", "changed_at", "last_used_at") if long else ("changed_at", "last_used_at")
+    columns = ("secret", *(name.removesuffix("_at").replace("_", " ") for name in times), "agents")
+    shown = [
+        [row["secret"], *(output.when(row[name])[:10] for name in times), ", ".join(row["agents"])] for row in rows
+    ]
+    if rows:
+        output.table(columns, shown)
+    else:
         output.note("There are none: `pocketlet secret set NAME` seals one.")
+
+
+@secret.command()
+@click.argument("name")
+@click.argument("agent")
+@output.as_json
+def grant(name: str, agent: str, *, as_json: bool) -> None:
+    """Let an agent's connections use a value; the agent itself never sees it."""
+    session.call(_change_grant, name, agent, granted=True)
+    if as_json:
+        output.document({"secret": name, "agent": agent, "granted": True})
+    else:
+        output.line(f"Connections of {agent} may use {name}.")
+
+
+@secret.command()
+@click.argument("name")
+@click.argument("agent")
+@output.as_json
+def revoke(name: str, agent: str, *, as_json: bool) -> None:
+    """Take a grant back: it counts from the next use."""
+    session.call(_change_grant, name, agent, granted=False)
+    if as_json:
+        output.document({"secret": name, "agent": agent, "granted": False})
+    else:
+        output.line(f"Connections of {agent} may not use {name} any more.")
+
+
+@secret.command()
+@output.as_json
+def rekey(*, as_json: bool) -> None:
+    """Make a new key file and seal every value anew with it.
+
+    If this is cut short, nothing is lost: do it once more.
+    """
+    count = session.call(_rekey)
+    if as_json:
+        output.document({"rekeyed": count})
+        return
+    output.line(f"{count} values are sealed with a new key.")
+    output.note("Back the key file up again; backups of the database from before need the old one.")
 
 
 @secret.command()
 @click.argument("name")
 @output.as_json
 def remove(name: str, *, as_json: bool) -> None:
-    """Forget a value."""
+    """Forget a value, and who may use it."""
     session.call(_remove, name)
     if as_json:
         output.document({"secret": name, "removed": True})
@@ -84,11 +133,32 @@ async def _put(database: "pool.Database", name: str, value: str) -> None:
         await vault.put(conn, vault.key(settings.read().home), name, value)
 
 
-async def _names(database: "pool.Database") -> list[str]:
+async def _listing(database: "pool.Database") -> list[dict[str, Any]]:
     from pocketlet.platform import vault
 
     async with database.api() as conn:
-        return await vault.names(conn)
+        rows = await vault.listing(conn)
+    return [{"secret": row.pop("name")} | row for row in rows]
+
+
+async def _change_grant(database: "pool.Database", name: str, agent: str, *, granted: bool) -> None:
+    from pocketlet.agents import agent as agents
+    from pocketlet.platform import vault
+
+    async with database.api() as conn:
+        found = await agents.get(conn, agent)
+        await (vault.grant if granted else vault.revoke)(conn, name, found.id)
+
+
+async def _rekey(database: "pool.Database") -> int:
+    from pocketlet.platform import vault
+
+    config = settings.read()
+    async with database.api() as conn:
+        count = await vault.rekey(conn, config.home, keep_logins=bool(config.database_url))
+    async with database.api() as conn:
+        await vault.settle(conn, config.home)
+    return count
 
 
 async def _remove(database: "pool.Database", name: str) -> None:

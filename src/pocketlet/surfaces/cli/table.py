@@ -21,6 +21,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "approvals": ("approvals:approvals", "Show what waits for your answer, word for word."),
         "approve": ("approvals:approve", "Allow what an approval asks for, and wait for what comes of it."),
         "refuse": ("approvals:refuse", "Refuse what an approval asks for, and wait for what comes of it."),
+        "rule": (
+            "rule:rule",
+            "Show and end standing rules: what agents may do unasked (`approve --always` makes one).",
+        ),
     },
     "Teach": {
         "chat": ("chat:chat", "Talk to an agent's manager: set it up, ask about its work, change it."),
@@ -32,6 +36,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "backtest:backtest",
             "Compare what an agent would have answered with what was answered.",
         ),
+        "skill": ("skill:skill", "Install, look at, update, remove and check skills."),
         "revisions": ("revisions:revisions", "List an agent's revisions, newest first."),
         "diff": ("revisions:diff", "Show what changed between two revisions."),
         "adopt": ("revisions:adopt", "Make a drafted revision the current one."),
@@ -48,7 +53,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Look": {
         "sql": ("sql:sql", "Read an agent's data with one SELECT."),
         "cost": ("cost:cost", "Show where the money went."),
+        "mcp": ("mcp:mcp", "Use tools of MCP servers, after you have reviewed them."),
+        "connect": ("connect:connect", "Say which services outside your agents may use, and how."),
         "secret": ("secret:secret", "Keep keys and passwords, sealed."),
+        "audit": ("audit:audit", "Show what was decided and what you changed, and prove that nobody edited it."),
+        "bench": ("bench:bench", "Measure how well the gate holds. Needs a checkout of the repository."),
     },
 }
 COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
