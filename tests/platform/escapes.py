@@ -31,17 +31,17 @@ ATTACKS = {
         tries(lambda: socket.getaddrinfo("example.com", 80), lambda: socket.gethostbyname("example.com"))
         """,
     "passwords of the machine": """
-        tries(*(lambda path=path: open(path).read() for path in ("/etc/shadow", "/etc/passwd", "/work/../etc/shadow")))
+        tries(*(lambda path=path: open(path).read() for path in ("/etc/shadow", "/etc/passwd", "/scratch/../etc/shadow")))
         """,
     "other processes": """
         tries(lambda: os.listdir("/proc"), lambda: open("/proc/self/environ").read(), lambda: os.listdir("/sys"),
-              lambda: call("mount", b"proc", b"/work", b"proc", 0, None))
+              lambda: call("mount", b"proc", b"/scratch", b"proc", 0, None))
         """,
     "writing outside the folder": """
         tries(*(lambda path=path: open(path, "w") for path in (
                   "/x", "/main.py", "/tmp/x", "/dev/x", "/python/x", "/python/bin/python3", "/usr/lib/x", "/root/x")),
               lambda: os.mkdir("/tmp"), lambda: os.chmod("/", 0o777), lambda: os.unlink("/main.py"),
-              lambda: os.rename("/work", "/w"))
+              lambda: os.rename("/scratch", "/w"))
         """,
     "becoming somebody": """
         tries(lambda: os.setuid(0), lambda: os.setgid(0), lambda: os.setgroups([0]), lambda: os.setresuid(0, 0, 0),
@@ -50,12 +50,12 @@ ATTACKS = {
         tries(lambda: call("capset", (ctypes.c_uint32 * 2)(0x20080522, 0), all_of_them))
         """,
     "programs that run as root": """
-        places = ("/", "/work", "/usr/lib", "/lib", "/python/lib", "/python/bin/python3", "/dev/null")
+        places = ("/", "/scratch", "/usr/lib", "/lib", "/python/lib", "/python/bin/python3", "/dev/null")
         tries(*(lambda path=path: 1/0 if os.statvfs(path).f_flag & os.ST_NOSUID else path for path in places),
               lambda: os.execv("/bin/su", ["su"]), lambda: os.execv("/usr/bin/sudo", ["sudo"]))
         open("own", "wb").write(open("/python/bin/python3", "rb").read(1000))
         os.chmod("own", 0o4755)
-        tries(lambda: os.execv("/work/own", ["own"]))
+        tries(lambda: os.execv("/scratch/own", ["own"]))
         """,
     "tracing": """
         tries(lambda: call("ptrace", 0, 0, None, None), lambda: call("ptrace", 16, 1, None, None),
@@ -71,9 +71,9 @@ ATTACKS = {
         tries(lambda: call("syscall", 435, arguments, 88))
         """,
     "mounts": """
-        tries(lambda: call("mount", b"none", b"/work", b"tmpfs", 0, None), lambda: call("umount2", b"/work", 2),
-              lambda: call("mount", None, b"/", None, 32, None), lambda: os.chroot("/work"),
-              lambda: call("pivot_root", b"/work", b"/work"), lambda: call("open_by_handle_at", 3, None, 0),
+        tries(lambda: call("mount", b"none", b"/scratch", b"tmpfs", 0, None), lambda: call("umount2", b"/scratch", 2),
+              lambda: call("mount", None, b"/", None, 32, None), lambda: os.chroot("/scratch"),
+              lambda: call("pivot_root", b"/scratch", b"/scratch"), lambda: call("open_by_handle_at", 3, None, 0),
               *(lambda n=n: call("syscall", n, 0, 0, 0, 0, 0) for n in (425, 428, 430, 432, 434, 438, 442, 448, 460)))
         """,
     "system calls of the other kind": """
@@ -85,7 +85,7 @@ ATTACKS = {
               lambda: call("init_module", None, 0, b""), lambda: call("reboot", 0),
               lambda: call("sethostname", b"x", 1),
               lambda: call("add_key", b"user", b"k", b"v", 1, -3), lambda: call("klogctl", 3, None, 0),
-              lambda: os.mknod("/work/mem", 0o20600, os.makedev(1, 1)), lambda: os.open("/dev/mem", os.O_RDONLY))
+              lambda: os.mknod("/scratch/mem", 0o20600, os.makedev(1, 1)), lambda: os.open("/dev/mem", os.O_RDONLY))
         """,
     "memory that no limit counts": """
         tries(lambda: os.memfd_create("x"), lambda: call("shmget", 0, 1 << 20, 0o1600),

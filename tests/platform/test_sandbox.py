@@ -148,7 +148,7 @@ async def test_the_network_is_another_one_even_without_the_filter(
             one.connect(path)
         tries(lambda: socket.create_connection(("127.0.0.1", {port}), 1), lambda: unix({str(path)!r}),
               lambda: unix("\\0pocketlet-{os.getpid()}"), lambda: socket.create_connection(("192.0.2.1", 80), 1),
-              lambda: call("mount", b"none", b"/work", b"tmpfs", 0, None), lambda: os.setuid(0))
+              lambda: call("mount", b"none", b"/scratch", b"tmpfs", 0, None), lambda: os.setuid(0))
         """
     )
     assert came == []
@@ -178,8 +178,8 @@ async def test_links_lead_nowhere(tmp_path: Path) -> None:
         tries(lambda: open("link0").read(), lambda: os.link("/main.py", "hard"), lambda: open("link1").read())
         os.mkfifo("pipe")
         open("plain", "w").write("x"); open("hidden", "w").write("x"); os.chmod("hidden", 0)
-        deep = "/work"
-        os.chdir("/work")
+        deep = "/scratch"
+        os.chdir("/scratch")
         for _ in range(100):
             os.mkdir("d" * 200); os.chdir("d" * 200)
         """
@@ -329,7 +329,7 @@ WALLS = {
     "processes": ("NEWIPC | NEWPID | NEWNET | (NEWUSER", "NEWIPC | NEWNET | (NEWUSER"),
     "messages between processes": ("NEWUTS | NEWIPC | NEWPID | NEWNET | (", "NEWUTS | NEWPID | NEWNET | ("),
     "a root that can be written to": ('    lock(Path("/"), ATTR_RDONLY, below=0)\n', ""),
-    "a folder too many": ('    (ROOT / "work").mkdir()\n', '    (ROOT / "work").mkdir(); (ROOT / "etc").mkdir()\n'),
+    "a folder too many": ('    (ROOT / "scratch").mkdir()\n', '    (ROOT / "scratch").mkdir(); (ROOT / "etc").mkdir()\n'),
     "limits": ("limits[\"open_files\"], limits[\"open_files\"])", "limits[\"open_files\"], 1)"),
     "the machine": ('MACHINES = {"x86_64"', 'MACHINES = {"pdp11"'),
 }  # fmt: skip

@@ -145,9 +145,9 @@ def new_root(python: Path, stdlib: Path, owner: int, limits: dict[str, int]) -> 
             show(Path(name), name[1:], ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV)
     for name in DEVICES:
         show(Path("/dev", name), f"dev/{name}", ATTR_RDONLY | ATTR_NOSUID)
-    (ROOT / "work").mkdir()
+    (ROOT / "scratch").mkdir()
     options = f"mode=700,uid={owner},gid={owner},size={limits['scratch']},nr_inodes={limits['inodes']}"
-    mount("none", ROOT / "work", b"tmpfs", NOSUID | NODEV | NOEXEC, options)
+    mount("none", ROOT / "scratch", b"tmpfs", NOSUID | NODEV | NOEXEC, options)
 
 
 def move_in(code: bytes) -> None:
@@ -212,7 +212,7 @@ def denied(act: Callable[[], object]) -> bool:
 
 def check() -> None:
     """Tries what must not work, before any of the code runs. Raises Refusal with the first that does."""
-    root, usr = {"dev", "lib", "lib64", "main.py", "python", "usr", "work"}, {"lib", "lib64"}
+    root, usr = {"dev", "lib", "lib64", "main.py", "python", "usr", "scratch"}, {"lib", "lib64"}
     readable = ["/", "/python/bin/python3", "/python/lib", *(name for name in LIBRARIES if Path(name).is_dir())]
     found = {
         "it is not the first process of its own": os.getpid() != 1,
@@ -221,14 +221,14 @@ def check() -> None:
         "system calls are not filtered": libc.prctl(GET_SECCOMP, 0, 0, 0, 0) != 2,
         "it can open sockets": libc.socket(1, 1, 0) >= 0 or libc.socket(2, 1, 0) >= 0,
         "it can make namespaces": libc.unshare(NEWUSER) == 0,
-        "it can mount": libc.mount(b"none", b"/work", b"tmpfs", ctypes.c_ulong(0), None) == 0,
+        "it can mount": libc.mount(b"none", b"/scratch", b"tmpfs", ctypes.c_ulong(0), None) == 0,
         "it sees more of the machine": not {path.name for path in Path("/").iterdir()} <= root,
         "it sees more of /usr": not {path.name for path in Path("/").glob("usr/*")} <= usr,
         "it can write outside its folder": any(not os.statvfs(path).f_flag & os.ST_RDONLY for path in readable),
         "programs can run as their owner": any(
-            not os.statvfs(path).f_flag & os.ST_NOSUID for path in [*readable, "/work"]
+            not os.statvfs(path).f_flag & os.ST_NOSUID for path in [*readable, "/scratch"]
         ),
-        "it can't write in its folder": denied(Path("/work/new").touch) or denied(Path("/work/new").unlink),
+        "it can't write in its folder": denied(Path("/scratch/new").touch) or denied(Path("/scratch/new").unlink),
     }
     for name, is_so in found.items():
         if is_so:
@@ -261,7 +261,7 @@ def become_code(limits: dict[str, int], out: int, err: int, tell: int) -> None:
         os.dup2(source, target)
     os.dup2(tell, 3, inheritable=False)
     os.closerange(4, 256)
-    os.chdir("/work")
+    os.chdir("/scratch")
     for kind, soft, hard in (
         (resource.RLIMIT_CPU, limits["cpu"], limits["cpu"] + 1),
         (resource.RLIMIT_AS, limits["memory"], limits["memory"]),
@@ -340,10 +340,10 @@ def plain(path: Path) -> bytes | None:
 def made(given: dict[str, bytes], most: int) -> Iterator[tuple[str, bytes]]:
     """Plain files of the folder that are new or changed; links are not followed."""
     count = 0
-    for folder, _, names in os.walk("/work"):
+    for folder, _, names in os.walk("/scratch"):
         for name in sorted(names):
             content = plain(path := Path(folder, name))
-            shown = str(path.relative_to("/work")).encode("utf-8", "replace").decode()
+            shown = str(path.relative_to("/scratch")).encode("utf-8", "replace").decode()
             if content is not None and given.get(shown) != content and count < most:
                 count += 1
                 yield shown, content
@@ -358,7 +358,7 @@ def inside(request: dict[str, Any], code: bytes, files: dict[str, bytes], owner:
     filter_calls()
     check()
     for name, content in files.items():
-        Path("/work", name).write_bytes(content)
+        Path("/scratch", name).write_bytes(content)
     (out, out_end), (err, err_end) = os.pipe(), os.pipe()
     watch = Watch(start(limits, out_end, err_end), (out, err), limits)
     watch.until_end()
