@@ -145,7 +145,7 @@ class ModelUnreachable(NoModel):
 class ModelPaused(NoModel):
     """Models are not asked for a while, as calls in a row failed. `until`: when the next one may be."""
 
-    default_hint = "Nothing was asked. See that the provider answers, then `pocketlet retry RUN`."
+    default_hint = "Nothing was asked: see that the provider answers. Runs go on by themselves."
 
     def __init__(self, message: str = "", *, hint: str = "", until: datetime) -> None:
         super().__init__(message, hint=hint)

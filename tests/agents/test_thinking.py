@@ -7,6 +7,7 @@ import pytest
 from scripted_model import Fault, calls, finishes, says
 from workshop import Workshop
 
+from pocketlet.platform import breaker
 from pocketlet.platform.gateways import models
 
 LEDGER = "SELECT state, cost, reserved, error, step_seq FROM pocketlet.ledger WHERE run_id = %s ORDER BY id"
@@ -152,3 +153,24 @@ async def test_the_cap_of_a_run_ends_it_before_it_is_passed(open_shop: Any) -> N
     rows = await ledger_of(shop, run)
     assert sum(row["cost"] for row in rows) <= Decimal("0.02")
     assert all(row["state"] == "settled" for row in rows)
+
+
+async def test_a_run_that_meets_the_open_breaker_goes_on_by_itself(shop: Workshop) -> None:
+    shop.model.faults[shop.name] += [Fault(500)] * 5
+    first = await shop.run(b"Go.")
+    assert (await shop.ending(first))["state"] == "failed"
+    shop.says(finishes())
+    second = await shop.create(b"Go.")
+    lock = f"run:{second}"
+    await shop.change("UPDATE queue.procrastinate_jobs SET status = 'doing' WHERE lock = %s", lock)  # as a worker does
+    try:
+        assert await shop.advance(second) == "queued"
+        asked = len(shop.model.requests[shop.name])
+        assert "No model is asked until" in (await shop.ending(second))["error"]
+        query = "SELECT scheduled_at > now() AS later FROM queue.procrastinate_jobs WHERE lock = %s AND status = 'todo'"
+        assert (await shop.row(query, lock))["later"]
+    finally:
+        async with shop.database.api() as conn:
+            await breaker.note(conn, ok=True)
+    assert await shop.advance(second) == "done"
+    assert len(shop.model.requests[shop.name]) == asked + 1

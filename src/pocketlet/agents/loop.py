@@ -90,6 +90,8 @@ async def advance(engine: Engine, kinds: Mapping[str, Kind], number: int) -> Non
         await _drive(engine, kinds[run.kind], run)
     except errors.LostRun:
         log.info("run %s goes on elsewhere", number)
+    except errors.ModelPaused as error:
+        await _put_off(engine, run, error)
     except errors.NoPostgres:
         raise  # the queue brings the job back; the run is as its journal says
     except errors.PocketletError as error:
@@ -98,6 +100,15 @@ async def advance(engine: Engine, kinds: Mapping[str, Kind], number: int) -> Non
         log.exception("run %s failed", number)
         unexpected = errors.Failed(f"Pocketlet itself failed: {type(error).__name__}.", hint="The log has the details.")
         await _fail(engine, kinds[run.kind], run, unexpected)
+
+
+async def _put_off(engine: Engine, run: runs.Run, error: errors.ModelPaused) -> None:
+    """No model is asked for a while: a run that would fail of it goes on by itself afterwards."""
+    try:
+        async with engine.database.api() as conn:
+            await runs.put_off(conn, run, error.until, str(error))
+    except errors.LostRun:
+        log.info("run %s goes on elsewhere", run.id)
 
 
 async def _fail(engine: Engine, kind: Kind, run: runs.Run, error: errors.PocketletError) -> None:

@@ -93,6 +93,12 @@ async def resting(conn: pool.Conn, number: int) -> bool:
     return row["state"] in ENDED or (row["state"] == "waiting" and row["asks"])
 
 
+async def put_off(conn: pool.Conn, number: int) -> str:
+    """Why a run is laid aside for a while; empty if it is not."""
+    row = await (await conn.execute(Q["standing"], {"run": number})).fetchone()
+    return (row["put_off"] or "") if row else ""
+
+
 async def questions(conn: pool.Conn, number: int | None = None) -> list[dict[str, Any]]:
     """What waits for the owner (of one run, or of all), read back from the exact bytes to be sent."""
     found = await approving.questions(conn)

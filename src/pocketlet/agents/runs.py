@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pocketlet import errors
@@ -101,6 +102,11 @@ async def raw(conn: pool.Conn, number: int) -> bytes:
 async def rest(conn: pool.Conn, run: Run, state: str, **facts: object) -> None:
     """Parks or ends a run that this worker holds. `facts`: outcome, result, error, hint, exit_code."""
     await conn.execute(Q["rest"], {"run": run.id, "fence": run.fence, "state": state, "facts": pool.jsonb(facts)})
+
+
+async def put_off(conn: pool.Conn, run: Run, until: datetime, why: str) -> None:
+    """Lays a run that this worker holds aside: it is queued for `until`. Raises errors.LostRun."""
+    await conn.execute(Q["put_off"], {"run": run.id, "fence": run.fence, "until": until, "why": why})
 
 
 async def hold(conn: pool.Conn, run: Run) -> bool:

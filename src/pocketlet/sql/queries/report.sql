@@ -32,7 +32,7 @@ SELECT f.id, f.verdict, f.comment, f.outcome, f.at FROM pocketlet.feedback f WHE
 
 -- standing --
 -- Where a run stands, and whether it has a question to the owner open
-SELECT r.state, EXISTS (
+SELECT r.state, CASE WHEN r.state = 'queued' THEN r.error END AS put_off, EXISTS (
          SELECT FROM pocketlet.approval a JOIN pocketlet.effect e ON e.id = a.effect_id
           WHERE e.run_id = r.id AND a.state = 'pending') AS asks
   FROM pocketlet.run r WHERE r.id = %(run)s;

@@ -27,6 +27,10 @@ SELECT raw FROM pocketlet.run WHERE id = %(run)s;
 -- Parks or ends it
 SELECT pocketlet.rest(%(run)s, %(fence)s, %(state)s, %(facts)s);
 
+-- put_off --
+-- For later
+SELECT pocketlet.put_off(%(run)s, %(fence)s, %(until)s, %(why)s);
+
 -- hold --
 -- Still ours? And was it asked to stop?
 SELECT pocketlet.hold(%(run)s, %(fence)s), r.stop_requested FROM pocketlet.run r WHERE r.id = %(run)s;

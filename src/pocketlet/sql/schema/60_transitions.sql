@@ -54,6 +54,21 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION pocketlet.rest(bigint, int, text, jsonb) IS 'Ends or parks a run: waiting, done, failed, stopped.';
 
+CREATE FUNCTION pocketlet.put_off(run bigint, holder int, until timestamptz, why text) RETURNS void LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM pocketlet.hold(run, holder);
+  UPDATE pocketlet.run r SET state = 'queued', worker_id = NULL, error = why WHERE r.id = run;
+  BEGIN
+    PERFORM queue.procrastinate_defer_jobs_v1(ARRAY[
+      ROW('runs', 'advance', 0, 'run:' || run, 'run:' || run, jsonb_build_object('run', run), until)
+        ::queue.procrastinate_job_to_defer_v1]);
+  EXCEPTION WHEN unique_violation THEN
+    NULL;  -- a job for this run is waiting already
+  END;
+END $$;
+COMMENT ON FUNCTION pocketlet.put_off(bigint, int, timestamptz, text) IS 'Queues a run that a worker holds for later; `why` is for people.';
+
 CREATE FUNCTION pocketlet.reserve(entry jsonb, caps jsonb) RETURNS bigint LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -130,6 +145,7 @@ GRANT EXECUTE ON FUNCTION pocketlet.claim_run(bigint, bigint) TO pd_api;
 GRANT EXECUTE ON FUNCTION pocketlet.hold(bigint, int) TO pd_api;
 GRANT EXECUTE ON FUNCTION pocketlet.add_step(bigint, int, jsonb) TO pd_api;
 GRANT EXECUTE ON FUNCTION pocketlet.rest(bigint, int, text, jsonb) TO pd_api;
+GRANT EXECUTE ON FUNCTION pocketlet.put_off(bigint, int, timestamptz, text) TO pd_api;
 GRANT EXECUTE ON FUNCTION pocketlet.reserve(jsonb, jsonb) TO pd_api;
 GRANT EXECUTE ON FUNCTION pocketlet.settle(bigint, text, jsonb) TO pd_api;
 GRANT EXECUTE ON FUNCTION pocketlet.move_effect(bigint, int, text[], text, text) TO pd_api;

@@ -27,6 +27,7 @@ class Attendant:
         self._hosting = False
         self._looked = float("-inf")
         self._told: dict[int, int] = {}
+        self._said: set[str] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -64,6 +65,10 @@ class Attendant:
         async with self._database.api() as conn:
             at_rest = await report.resting(conn, number)
             steps = await report.progress(conn, number)
+            waits = await report.put_off(conn, number)
+        if waits and waits not in self._said:
+            self._said.add(waits)
+            output.note(f"run {number}  {waits} Ctrl-C leaves it in the queue.")
         if number not in self._told and not at_rest and steps:
             self._told[number] = len(steps)  # done before we came
         for step in steps[self._told.get(number, 0) :]:
