@@ -156,7 +156,7 @@ async def test_a_changed_tool_is_off_before_the_model_sees_a_word_of_it(house: H
         "notes__echo is off: it is not what the owner reviewed. Nothing was called. "
         "Go on without it. The owner: `pocketlet mcp review notes`."
     )
-    assert refused.label == "playbook"
+    assert refused.label == "outside"
     assert house.calls("notes") == []
     assert await house.offered() == {}
     assert (await house.states("notes"))["echo"] == "new"

@@ -92,7 +92,7 @@ async def test_one_run_uses_them_all(
     assert "Returned within 30 days." in told[1]
     assert told[2].startswith("HTTP 200")
     assert told[3].startswith("HTTP 200")
-    assert hook.requests[0][2]["idempotency-key"].startswith("pocketlet-effect-")
+    assert hook.requests[0][2]["idempotency-key"].startswith("pocketlet-test-")
     assert len(shop.mail.taken()) == 1
     seen = json.dumps(shop.model.requests[shop.name])
     assert not [token for token in (*shop_service.access, outside_service.CLIENT_SECRET) if token in seen]

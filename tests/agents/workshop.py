@@ -290,7 +290,9 @@ async def open_workshop(
 
 
 async def close_workshop(workshop: Workshop) -> None:
-    """Leaves nothing of the agent."""
+    """Leaves nothing of the agent, and nothing sealed with a key that is gone with the test's folder."""
+    for table in ("connection", "secret"):
+        await workshop.change(f"DELETE FROM pocketlet.{table}")
     await workshop.engine.thinker.gateway.aclose()
     await queue.unregister(workshop.database, workshop.engine.worker)
     await portable.remove(workshop.database, workshop.name)

@@ -81,7 +81,7 @@ async def test_after_one_pass_of_three_it_takes_three_of_five(shop: Workshop, la
     assert (await report(shop, 2))["counts"] == {state: 1}
     told = {
         "fixed": "adopted as revision 2 (proven)",
-        "still-wrong": "asked, revision 2 waits for your word: Your own rule, and the model kept to it in 2 of 5 replays",
+        "still-wrong": "asked, revision 2 waits for your word: Your own rule, and the model kept to it in 2 of 5",
     }
     assert (await shop.outcome(number) or "").startswith(told[state])
 

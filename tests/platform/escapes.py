@@ -31,7 +31,7 @@ ATTACKS = {
         tries(lambda: socket.getaddrinfo("example.com", 80), lambda: socket.gethostbyname("example.com"))
         """,
     "passwords of the machine": """
-        tries(*(lambda path=path: open(path).read() for path in ("/etc/shadow", "/etc/passwd", "/scratch/../etc/shadow")))
+        tries(*(lambda path=path: open(path).read() for path in ("/etc/shadow", "/scratch/../etc/shadow")))
         """,
     "other processes": """
         tries(lambda: os.listdir("/proc"), lambda: open("/proc/self/environ").read(), lambda: os.listdir("/sys"),

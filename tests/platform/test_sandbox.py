@@ -329,7 +329,7 @@ WALLS = {
     "processes": ("NEWIPC | NEWPID | NEWNET | (NEWUSER", "NEWIPC | NEWNET | (NEWUSER"),
     "messages between processes": ("NEWUTS | NEWIPC | NEWPID | NEWNET | (", "NEWUTS | NEWPID | NEWNET | ("),
     "a root that can be written to": ('    lock(Path("/"), ATTR_RDONLY, below=0)\n', ""),
-    "a folder too many": ('    (ROOT / "scratch").mkdir()\n', '    (ROOT / "scratch").mkdir(); (ROOT / "etc").mkdir()\n'),
+    "a folder too many": ('(ROOT / "scratch").mkdir()\n', '(ROOT / "scratch").mkdir(); (ROOT / "etc").mkdir()\n'),
     "limits": ("limits[\"open_files\"], limits[\"open_files\"])", "limits[\"open_files\"], 1)"),
     "the machine": ('MACHINES = {"x86_64"', 'MACHINES = {"pdp11"'),
 }  # fmt: skip

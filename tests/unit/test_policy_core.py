@@ -200,7 +200,8 @@ def test_the_first_of_many_is_named() -> None:
         ("bit.ly/xYX and evil.com. Or evil.co.uk/x", {"bit.ly/xYX", "evil.com", "evil.co.uk/x"}),
         ("secure-systems.online; a.b.club", {"secure-systems.online", "a.b.club"}),
         ("ann@customer.com, john.me@x.example, /etc/passwd.com", set()),
-        ("e.g. feedback.xlsx v1.2 and/or 1.5/2 example.comma a.com-x", set()),
+        ("e.g. feedback.xlsx v1.2 and/or 1.5/2 Done.Thanks a.com-x", set()),
+        ("boese.de, http:\u200b//evil.zz/x 1.2.3.4/x", {"boese.de", "http://evil.zz/x", "1.2.3.4"}),
         ("both https://a.example/x]). end", {"https://a.example/x"}),
     ],
 )
@@ -335,7 +336,13 @@ def test_it_is_small_and_pure() -> None:
     text = "".join(file.read_text(encoding="utf-8") for file in files)
     assert text.count("\n") <= 600
     imports = {line for line in text.splitlines() if line.startswith(("import ", "from "))}
-    assert {line.split()[1].split(".")[0] for line in imports} <= {"re", "collections", "dataclasses", "pocketlet"}
+    assert {line.split()[1].split(".")[0] for line in imports} <= {
+        "re",
+        "collections",
+        "dataclasses",
+        "pocketlet",
+        "unicodedata",
+    }
 
 
 def test_every_branch_is_tried(tmp_path: Path) -> None:

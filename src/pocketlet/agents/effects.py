@@ -4,7 +4,7 @@ What a break past the send means is said by the effect's class; a `Carrier` know
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pocketlet import errors
@@ -40,7 +40,8 @@ class Intent:
 class Effect:
     """One outside action. `message` are the exact bytes; `rule` says what decided on it; `waits`: for the owner's word.
 
-    `edited`: the owner changed it before it went. `in_window`: its key is still good.
+    `edited`: the owner changed it before it went. `in_window`: its key is still good. `approved_hash`: what the owner's
+    yes is bound to, if they gave one.
     """
 
     id: int
@@ -61,6 +62,7 @@ class Effect:
     edited: bool
     attempt: int
     in_window: bool
+    approved_hash: str | None
 
 
 class Carrier(Protocol):
@@ -80,6 +82,7 @@ class Carrier(Protocol):
 
 
 UNSURE = (errors.MailUncertain, errors.ServiceUncertain)
+GIVEN_UP = (errors.Rejected, errors.Refused, errors.EgressRefused)
 
 
 async def find(conn: pool.Conn, run: int, seq: int) -> Effect | None:
@@ -90,7 +93,7 @@ async def find(conn: pool.Conn, run: int, seq: int) -> Effect | None:
 
 async def plan(conn: pool.Conn, run: runs.Run, seq: int, intent: Intent, standing: calls.Standing) -> Effect:
     """Writes the effect with the decision on it, and the question to the owner if it asks."""
-    decision = core.decide(intent.call, standing)
+    decision = await _decided(conn, intent, standing)
     state = STATES[decision.verdict]
     if (run.kind == "trial" or run.dry) and state != "blocked":
         state = "captured"
@@ -107,7 +110,7 @@ async def plan(conn: pool.Conn, run: runs.Run, seq: int, intent: Intent, standin
         "hash": compose.digest(intent.kind, intent.destination, intent.message),
         "state": state,
         "rule": decision.rule,
-        "rule_id": decision.standing_rule or None,
+        "rule_id": decision.standing_rule or None if state == "approved" else None,
         "said": decision.why if state == "blocked" else None,
         "fence": run.fence,
     }
@@ -120,6 +123,29 @@ async def plan(conn: pool.Conn, run: runs.Run, seq: int, intent: Intent, standin
     if effect is None:
         raise errors.Failed("The effect could not be planned.")
     return effect
+
+
+def key(effect: Effect, instance: str = "") -> str:
+    """An idempotency key: of this effect of this installation, with these bytes, and of no other."""
+    return f"pocketlet-{instance}-{effect.id}-{effect.request_hash[:16]}"
+
+
+async def give_up(conn: pool.Conn, run: runs.Run, effect: Effect, why: str) -> None:
+    """An effect that was never sent and can't be any more; its question is answered with no."""
+    await move(conn, run, effect, ("approved", "planned"), "failed", said=why)
+    await conn.execute(Q["withdraw"], {"effect": effect.id, "because": why})
+
+
+async def _decided(conn: pool.Conn, intent: Intent, standing: calls.Standing) -> calls.Decision:
+    """The decision; of two runs that come for the last use of a standing rule, one gets it."""
+    decision = core.decide(intent.call, standing)
+    if not decision.standing_rule:
+        return decision
+    row = await (await conn.execute(Q["take_rule"], {"id": decision.standing_rule})).fetchone()
+    if row and (await (await conn.execute(Q["rule_left"], {"id": row["id"]})).fetchall())[0]["left"] > 0:
+        return decision
+    others = tuple(rule for rule in standing.rules if rule.number != decision.standing_rule)
+    return core.decide(intent.call, replace(standing, rules=others))
 
 
 async def record(conn: pool.Conn, run: runs.Run, seq: int, intent: Intent, decision: calls.Decision) -> None:
@@ -158,39 +184,57 @@ async def deliver(database: pool.Database, run: runs.Run, effect: Effect, carrie
     Raises errors.NoMailServer or errors.ServiceUnreachable (the effect stays approved), errors.Rejected (it failed),
     errors.Tampered (the bytes are not those that were approved).
     """
-    if effect.message is None or _digest(effect) != effect.request_hash:
-        raise errors.Tampered("It is not what was approved. Nothing was sent.")
-    if effect.state == "dispatching" and (known := await _after_break(database, run, effect, carrier)) is not AGAIN:
+    _check(effect)
+    doubt = effect.state == "dispatching"  # an earlier try may have done it
+    if doubt and not isinstance(known := await _after_break(database, run, effect, carrier), Again):
         return known
     for attempt in range(1, ATTEMPTS + 1):
         async with database.api() as conn:
             await move(conn, run, effect, ("approved", "dispatching"), "dispatching")
         try:
             return await carrier.carry(effect)
-        except (errors.NoMailServer, errors.ServiceUnreachable) as error:
-            if not isinstance(error, UNSURE):
-                async with database.api() as conn:  # surely not sent: approved still stands, another try may send it
-                    await move(conn, run, effect, ("dispatching",), "approved")
-                raise
+        except UNSURE:
             known = await _after_break(database, run, effect, carrier, last=attempt == ATTEMPTS)
-            if known is not AGAIN:
+            if not isinstance(known, Again):
                 return known
             if effect.effect_class == "checkable":
                 raise  # it may still turn up: the effect stays `dispatching`, and another try looks again first
+            doubt = True
+        except (errors.NoMailServer, errors.ServiceUnreachable, *GIVEN_UP) as error:
+            if not await _surely_not(database, run, effect, error, doubt=doubt):
+                return None
+            raise
     return None
 
 
-AGAIN = "again"
+async def _surely_not(
+    database: pool.Database, run: runs.Run, effect: Effect, error: errors.PocketletError, *, doubt: bool
+) -> bool:
+    """After a try that surely did nothing: whether that is true of all tries. If not, the owner is asked."""
+    if doubt and effect.effect_class != "checkable":
+        await in_doubt(database, run, effect)
+        return False
+    if not doubt and not isinstance(error, GIVEN_UP):
+        async with database.api() as conn:  # approved still stands, another try may send it
+            await move(conn, run, effect, ("dispatching",), "approved")
+    return True  # a checkable one stays `dispatching`, so that the next try looks again first
 
 
-def _digest(effect: Effect) -> str:
-    return compose.digest(effect.kind, effect.destination, effect.message or b"")
+class Again:
+    """It may be sent again."""
+
+
+def _check(effect: Effect) -> None:
+    """Raises errors.Tampered unless these are the bytes that were decided on, and those of the owner's yes."""
+    digest = compose.digest(effect.kind, effect.destination, effect.message or b"")
+    if effect.message is None or digest != effect.request_hash or effect.approved_hash not in (None, digest):
+        raise errors.Tampered("It is not what was approved. Nothing was sent.")
 
 
 async def _after_break(
     database: pool.Database, run: runs.Run, effect: Effect, carrier: Carrier, *, last: bool = False
-) -> str | None:
-    """After bytes may have left: what is known by now, AGAIN if it may be sent again, None if the owner is asked."""
+) -> str | Again | None:
+    """After bytes may have left: what is known by now, whether it may be sent again, None if the owner is asked."""
     match effect.effect_class:
         case "read" | "idempotent":
             again = True
@@ -204,18 +248,23 @@ async def _after_break(
         case _:
             again = False
     if again and not last:
-        return AGAIN
+        return Again()
+    return await in_doubt(database, run, effect)
+
+
+async def in_doubt(database: pool.Database, run: runs.Run, effect: Effect) -> None:
+    """Nobody can know whether it was done: the owner is asked."""
     why = "The connection or the worker broke while this was handed over. It may have been done. Do it again?"
     async with database.api() as conn:
         await move(conn, run, effect, ("dispatching",), "unknown")
         await ask(conn, effect.id, "send-again", why)
-    return None
 
 
 async def move(
     conn: pool.Conn, run: runs.Run, effect: Effect, states: tuple[str, ...], new: str, *, said: str | None = None
 ) -> None:
     """One transition, under the fence. Raises errors.LostRun, errors.Conflict."""
+    said = said and said.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
     values = {"id": effect.id, "fence": run.fence, "states": list(states), "new": new, "said": said}
     await conn.execute(Q["move"], values)
 

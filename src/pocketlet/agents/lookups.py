@@ -135,7 +135,7 @@ async def _remember(context: toolbox.Context, args: Mapping[str, Any]) -> toolbo
     }
 
     async def commit(conn: pool.Conn) -> None:
-        if run.kind == "run":  # a trial leaves no trace in the memory
+        if run.kind == "run" and not run.dry:  # trials and dry runs leave no trace in the memory
             await conn.execute(queries.named(Q["remember"], schema=context.schema), values)
 
     return toolbox.Outcome("remembered", commit=commit)

@@ -4,6 +4,7 @@ A worker may die between any two lines. What is in the journal is not done again
 is made again and both are in the ledger; an outside effect is looked up before it is tried again (`effects`).
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from pocketlet.agents import (
     effects,
     journal,
     mailing,
+    outward,
     revisions,
     runs,
     thinking,
@@ -44,6 +46,7 @@ class Engine:
     """What every run on this worker shares.
 
     `worker` is its row; `instance` names this installation in Message-IDs; `home` is where the sealing key lies.
+    Once `leaving` is set, no run takes another step here.
     """
 
     database: pool.Database
@@ -52,6 +55,7 @@ class Engine:
     instance: str
     worker: int
     home: Path
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +199,11 @@ async def _briefing(engine: Engine, conn: pool.Conn, kind: Kind, work: Work) -> 
 
 
 async def _stopped(engine: Engine, kind: Kind, work: Work) -> bool:
+    """Whether the run takes no further step here: its owner stopped it, or this worker is leaving."""
+    if engine.leaving.is_set():
+        async with engine.database.api() as conn:
+            await runs.put_off(conn, work.run, clock.now(), "")
+        return True
     async with engine.database.api() as conn:
         if not await runs.hold(conn, work.run):
             return False
@@ -223,7 +232,9 @@ async def _use_tool(
     sender = mailing.Sender(work.agent, work.playbook.manifest, work.task, engine.server, engine.instance)
     context = toolbox.Context(engine.database, sender, work.playbook, work.run, state.next_seq, engine.home)
     began = clock.monotonic()
-    outcome = await toolbox.call(kind.tools(work), context, wanted)
+    tools = kind.tools(work)
+    gone = await outward.orphaned(context) if toolbox.problem(tools, wanted) else None
+    outcome = gone or await toolbox.call(tools, context, wanted)
     meta = {**(outcome.meta or {}), "seconds": round(clock.monotonic() - began, 3)}
     meta |= {"edited": True} if outcome.request else {}
     if outcome.parks:

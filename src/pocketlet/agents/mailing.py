@@ -35,9 +35,8 @@ class Sender:
 
     @property
     def address(self) -> str:
-        """The agent's own address: the one of agent.toml, else the one that the task's mail came to."""
-        first = self.task.to.split(",")[0].strip()
-        return self.manifest.mail_address or first or f"{self.agent.name}@localhost.localdomain"
+        """The agent's own address, of agent.toml; never one that a mail names."""
+        return self.manifest.mail_address or f"{self.agent.name}@localhost.localdomain"
 
     def intent(self, run: runs.Run, seq: int, mail: Mail) -> effects.Intent:
         """The mail with its exact bytes. Raises errors.BadInput for what no mail may hold."""

@@ -31,7 +31,8 @@ HARM = {"read": "read", "idempotent": "external", "keyed": "external", "unsafe":
 class Prepared:
     """A call with its exact bytes. `arguments`: canonical JSON; `digest`: of the tool as it was reviewed.
 
-    `carried`: what the arguments say that its schema leaves open; only known where the call is first made.
+    `carried`: what the arguments say that its schema leaves open; only known where the call is first made. `server_id`:
+    another server may have the same name later.
     """
 
     server: str
@@ -40,6 +41,7 @@ class Prepared:
     digest: str
     arguments: bytes
     carried: tuple[str, ...] = field(default=(), compare=False)
+    server_id: int = 0
 
     @property
     def name(self) -> str:
@@ -55,6 +57,7 @@ class Prepared:
     def message(self) -> bytes:
         """All of the call in bytes, for an effect; `read` gives it back."""
         fields = {"server": self.server, "tool": self.tool, "class": self.effect_class, "digest": self.digest}
+        fields |= {"server_id": str(self.server_id)}
         return pool.canonical({**fields, "arguments": json.loads(self.arguments)}).encode()
 
     def intent(self) -> effects.Intent:
@@ -62,11 +65,10 @@ class Prepared:
         arguments = json.loads(self.arguments)
         sink = calls.Sink(self.name, HARM[self.effect_class])
         where = (calls.Destination("mcp", f"{self.server}/{self.tool}"),)
-        texts = tuple(_texts(arguments))
         return effects.Intent(
             kind="mcp",
             effect_class=self.effect_class,
-            call=calls.Call(sink, where, texts, self.carried),
+            call=calls.Call(sink, where, tuple(texts(arguments)), self.carried),
             destination=self.destination,
             request={"server": self.server, "tool": self.tool, "arguments": arguments},
             message=self.message,
@@ -78,19 +80,21 @@ def prepared(message: bytes) -> Prepared:
     try:
         found = json.loads(message)
         arguments = pool.canonical(found["arguments"]).encode()
-        return Prepared(found["server"], found["tool"], found["class"], found["digest"], arguments)
+        return Prepared(
+            found["server"], found["tool"], found["class"], found["digest"], arguments, (), int(found["server_id"])
+        )
     except (ValueError, TypeError, KeyError) as error:
         raise errors.BadInput("These bytes are no call of an MCP tool.") from error
 
 
-def _texts(value: object) -> list[str]:
+def texts(value: object) -> list[str]:
     """Every text in the arguments, keys too."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, dict):
         inside = cast(dict[str, object], value)
-        return [text for key, one in inside.items() for text in (key, *_texts(one))]
-    return [text for one in cast(list[object], value) for text in _texts(one)] if isinstance(value, list) else []
+        return [text for key, one in inside.items() for text in (key, *texts(one))]
+    return [text for one in cast(list[object], value) for text in texts(one)] if isinstance(value, list) else []
 
 
 #: What decides on a call and has it made: the policy and the effect ledger.
@@ -135,7 +139,9 @@ def _tool(row: Mapping[str, Any], dispatch: Dispatch | None) -> McpTool | None:
 
     async def act(context: toolbox.Context, args: Mapping[str, Any]) -> toolbox.Outcome:
         carried = tuple(mcp_schema.free(dict(args), schema))
-        call = Prepared(server, tool, effect_class, digest, pool.canonical(dict(args)).encode(), carried)
+        call = Prepared(
+            server, tool, effect_class, digest, pool.canonical(dict(args)).encode(), carried, row["server_id"]
+        )
         return await (dispatch or read)(context, call)
 
     return McpTool(f"{server}{SEPARATOR}{tool}", described(server, row["description"]), act, {}, None, schema)
@@ -151,7 +157,7 @@ async def read(context: toolbox.Context, call: Prepared) -> toolbox.Outcome:
     """Makes a call that changes nothing; its reply as an observation: outside text, whatever it says."""
     try:
         reply = await Carrier(context.database, context.home, context.run.agent_id).perform(call)
-    except errors.Unreachable as error:
+    except (errors.Unreachable, errors.BadInput, errors.Conflict, errors.EgressRefused, errors.NotFound) as error:
         return toolbox.refusal(error, "outside")  # it may quote the server
     quoted = tasks.quote(reply.text)
     return toolbox.Outcome(error=quoted, label="outside") if reply.error else toolbox.Outcome(quoted, label="outside")
@@ -186,7 +192,7 @@ class Carrier:
     async def carry(self, effect: effects.Effect) -> str:
         """Makes the call; what the server said. Raises as `perform`, and errors.Rejected if it surely was not done."""
         call = prepared(effect.message or b"")
-        key = f"pocketlet-effect-{effect.id}" if call.effect_class == "keyed" else ""
+        key = effects.key(effect) if call.effect_class == "keyed" else ""
         try:
             reply = await self.perform(call, key)
         except (errors.Conflict, errors.BadInput) as error:
@@ -207,6 +213,8 @@ class Carrier:
         if row["off"]:
             hint = f"{GO_ON} The owner: `pocketlet mcp on {call.server}`."
             raise errors.Conflict(f"The MCP server {call.server} is off.", hint=hint)
+        if call.server_id not in (0, row["id"]):
+            raise errors.Conflict(f"The MCP server {call.server} is another one now. Nothing was called.", hint=GO_ON)
         if row["state"] != "on" or row["digest"] != call.digest or row["class"] != call.effect_class:
             raise _changed(call)
         return row

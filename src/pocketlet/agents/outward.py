@@ -1,11 +1,11 @@
 """Tools that act outside. Each call is an effect: decided on, asked about, sent once; its result is outside text."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from pocketlet import errors
 from pocketlet.agents import effects, mailing, mcp_tools, standing, toolbox
@@ -16,6 +16,7 @@ from pocketlet.policy import calls, core
 
 MOST_TOLD = 4_000  # characters of the connections that a briefing shows
 SHOWN = 8_000  # characters of a reply that a run reads
+_UNFIT = re.compile("[\x00\ud800-\udfff]")
 KEPT = ("content-type", "etag", "last-modified", "link", "location", "retry-after")
 
 
@@ -46,29 +47,39 @@ SEND_MAIL = toolbox.Tool(
 class Requests:
     """Carries HTTP requests (effects.Carrier): the bytes that were approved, with the credentials added by the wire."""
 
-    def __init__(self, database: pool.Database, home: Path, agent: int, connection: connections.Connection) -> None:
+    def __init__(
+        self, database: pool.Database, home: Path, agent: int, connection: connections.Connection, instance: str = ""
+    ) -> None:
         self._database = database
         self._home = home
         self._agent = agent
+        self._instance = instance
         self._connection = connection
 
     async def carry(self, effect: effects.Effect) -> str:
-        """Sends it; the reply as the run reads it.
+        """Sends it; the reply as the run reads it, if the service says that it was done.
 
-        Raises errors.ServiceUnreachable, errors.ServiceUncertain, errors.EgressRefused, errors.Rejected.
+        Raises errors.ServiceUnreachable, errors.ServiceUncertain (also for its own failure), errors.EgressRefused,
+        errors.Rejected.
         """
-        return await self.send(json.loads(effect.message or b"{}"), key=f"pocketlet-effect-{effect.id}")
+        reply = await self.send(json.loads(effect.message or b"{}"), key=effects.key(effect, self._instance))
+        if reply.status >= 500:
+            raise errors.ServiceUncertain(f"The service failed: {said(reply)}")
+        if reply.status >= 400 or reply.status in (307, 308):  # 303 and the like say that it was done
+            raise errors.Rejected(said(reply))
+        return said(reply)
 
     async def look(self, effect: effects.Effect) -> bool | None:
         """Nobody can know: what a service did is asked of the owner."""
         return None
 
-    async def send(self, asked: Mapping[str, Any], *, key: str) -> str:
+    async def send(self, asked: Mapping[str, Any], *, key: str) -> wire.Reply:
         """One request as `canonical` wrote it down. `key` is sent if the operation has a header for one."""
         async with self._database.api() as conn:
-            connection = await connections.get(conn, self._connection.name)  # as the owner wants it now
+            connection = await self._now(conn)
             operation = connections.matching(connection, asked["method"], asked["path"])
-            if operation is None or connection.id != self._connection.id:
+            moved = connection.id != self._connection.id or connection.base_url != asked["base"]
+            if operation is None or moved:
                 raise errors.EgressRefused("The connection no longer allows this request. Nothing was sent.")
             await connections.take(conn, connection)
         request = _request(asked, operation, connection, key)
@@ -78,10 +89,17 @@ class Requests:
                 secrets, scrub = await connections.credentials(conn, sealing_key, connection, self._agent)
             reply = await wire.send(connections.target(connection), request, secrets, scrub)
             if reply.status != 401:
-                return said(reply)
+                return reply
             async with self._database.api() as conn:
                 if not await connections.rejected(conn, sealing_key, connection, secrets):
-                    return said(reply)
+                    return reply
+
+    async def _now(self, conn: pool.Conn) -> connections.Connection:
+        """The connection as the owner wants it now. Raises errors.EgressRefused."""
+        try:
+            return await connections.get(conn, self._connection.name)
+        except errors.NotFound as error:
+            raise errors.EgressRefused("The connection was removed. Nothing was sent.") from error
 
 
 def _request(
@@ -114,7 +132,12 @@ def canonical(args: Mapping[str, Any]) -> dict[str, Any]:
         if body is not None:
             raise errors.BadInput("Give `body` (JSON) or `text`, not both.")
         text, kind = str(args["text"]), "text/plain; charset=utf-8"
-    return {"method": method, "path": path, "query": query, "body": text, "type": kind if text else ""}
+    asked = {"method": method, "path": path, "query": query, "body": text, "type": kind if text else ""}
+    if "\\u0000" in json.dumps(body) or any(
+        _UNFIT.search(part) for part in (path, text, *(part for pair in query for part in pair))
+    ):
+        raise errors.BadInput("The request holds a character that can't be sent: NUL, or half of a pair.")
+    return asked
 
 
 def _value(value: object) -> str:
@@ -125,30 +148,23 @@ def _value(value: object) -> str:
     raise errors.BadInput("A value of `query` is a text, a number, true or false.")
 
 
-def shown(asked: Mapping[str, Any], connection: connections.Connection | None) -> str:
-    """Method and URL, as people read them."""
-    query = "&".join(f"{quote(name)}={quote(value)}" for name, value in asked["query"])
-    base = connection.base_url.rstrip("/") if connection else ""
-    return f"{asked['method']} {base}{asked['path']}" + (f"?{query}" if query else "")
-
-
 async def _http(context: toolbox.Context, args: Mapping[str, Any]) -> toolbox.Outcome:
-    asked = canonical(args)
-    name, run = str(args["connection"]), context.run
+    name = str(args["connection"])
     async with context.database.api() as conn:
-        mine = {item.name: item for item in await connections.of_agent(conn, run.agent_id)}
+        mine = {item.name: item for item in await connections.of_agent(conn, context.run.agent_id)}
     connection = mine.get(name)
+    asked = canonical(args) | {"connection": name, "base": connection.base_url if connection else ""}
     if connection and (taken := connections.reserved(connection) & {pair[0] for pair in asked["query"]}):
         raise errors.BadInput(f"The wire adds {', '.join(sorted(taken))} itself: leave it out.")
     operation = connections.matching(connection, asked["method"], asked["path"]) if connection else None
-    effect = await _planned(context, _intent(name, asked, connection, operation))
+    effect = await _planned(context, _intent(asked, operation))
     if connection is None:
         return toolbox.Outcome(error=f"blocked: {effect.response if effect else 'there is no such connection'}")
-    carrier = Requests(context.database, context.home, run.agent_id, connection)
+    carrier = Requests(context.database, context.home, context.run.agent_id, connection, context.sender.instance)
     if effect is not None:
         return await act(context, effect, carrier)
     try:
-        return toolbox.Outcome(await carrier.send(asked, key=""), label="outside")
+        return toolbox.Outcome(said(await carrier.send(asked, key="")), label="outside")
     except (errors.Refused, errors.ServiceUnreachable) as error:
         return toolbox.refusal(error)
 
@@ -177,24 +193,22 @@ async def _mcp(context: toolbox.Context, call: mcp_tools.Prepared) -> toolbox.Ou
     return await act(context, effect, mcp_tools.Carrier(context.database, context.home, context.run.agent_id))
 
 
-def _intent(
-    name: str,
-    asked: Mapping[str, Any],
-    connection: connections.Connection | None,
-    operation: connections.Operation | None,
-) -> effects.Intent:
+def _intent(asked: Mapping[str, Any], operation: connections.Operation | None) -> effects.Intent:
     effect_class, harm = (operation.effect, operation.harm) if operation else ("unsafe", "irreversible")
     carried = () if operation and operation.open else _carried(asked, operation)
-    where = f"{name}: {asked['method']} {operation.path if operation else asked['path']}"
+    if effect_class == "read" and asked["body"]:
+        carried = (*carried, asked["body"])  # else a read would carry anything out
+    where = (
+        f"{asked['connection']} ({asked['base']}): {asked['method']} {operation.path if operation else asked['path']}"
+    )
     call = calls.Call(
         calls.Sink("http", harm),
         (calls.Destination("http", where),),
-        (asked["body"],),
+        tuple(mcp_tools.texts(json.loads(asked["body"]) if asked["type"] == "application/json" else asked["body"])),
         carried,
         granted=operation is not None,
     )
-    request = {**asked, "connection": name, "url": shown(asked, connection)}
-    return effects.Intent("http", effect_class, call, where, request, pool.canonical(asked).encode())
+    return effects.Intent("http", effect_class, call, where, asked, pool.canonical(asked).encode())
 
 
 def _carried(asked: Mapping[str, Any], operation: connections.Operation | None) -> tuple[str, ...]:
@@ -240,6 +254,28 @@ def _described(connection: connections.Connection) -> str:
     return f"- {connection.name}: {allowed}" + (f"\n  {connection.notes}" if connection.notes else "")
 
 
+async def orphaned(context: toolbox.Context) -> toolbox.Outcome | None:
+    """What becomes of an effect whose tool the owner took away meanwhile; None if this step asked for none.
+
+    What may have been sent is asked about; what surely was not is given up.
+    """
+    async with context.database.api() as conn:
+        effect = await effects.find(conn, context.run.id, context.seq)
+    if effect is None or effect.state in ("succeeded", "captured", "blocked"):
+        return None
+    if effect.state == "dispatching":
+        await effects.in_doubt(context.database, context.run, effect)
+        return toolbox.Outcome(parks=True)
+    if effect.waits and effect.state == "unknown":
+        return toolbox.Outcome(parks=True)
+
+    async def commit(conn: pool.Conn) -> None:
+        if effect.state in ("approved", "planned"):
+            await effects.give_up(conn, context.run, effect, "the tool or connection is gone")
+
+    return toolbox.Outcome("failed: the owner took the tool or the connection away. Nothing was sent.", commit=commit)
+
+
 async def act(context: toolbox.Context, effect: effects.Effect, carrier: effects.Carrier) -> toolbox.Outcome:
     """The effect as it stands now: wait, send, or say how it ended."""
     if effect.waits:
@@ -275,7 +311,7 @@ async def _deliver(context: toolbox.Context, effect: effects.Effect, carrier: ef
         answer = await effects.deliver(context.database, context.run, effect, carrier)
     except (errors.Rejected, errors.Refused, errors.EgressRefused, errors.ServiceUnreachable) as error:
         reason = str(error)
-        return toolbox.Outcome(f"failed: {reason}", commit=failed, label="playbook" if mail else "outside")
+        return toolbox.Outcome(f"failed: {reason}", commit=failed, request=changed, label="outside")
     if answer is None:
         return toolbox.Outcome(parks=True)
     text = f"sent to {effect.destination}" if mail else answer

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import quote
 
 from pocketlet import errors
 from pocketlet.agents import approving, journal
@@ -122,10 +123,16 @@ def _question(row: dict[str, Any]) -> dict[str, Any]:
     known = {name: row[name] for name in (*kept, "expires_at")}
     if row["kind"] != "mail":
         asked = json.loads(bytes(row["message"]))
-        return known | {"to": row["to"], "url": row["request"].get("url", ""), "request": asked}
+        return known | {"to": row["to"], "url": _url(asked) if row["kind"] == "http" else "", "request": asked}
     mail = email.message_from_bytes(bytes(row["message"] or b""), policy=email.policy.default)
     headers = {"from": str(mail["From"] or ""), "to": row["to"], "subject": str(mail["Subject"] or "")}
     return known | headers | {"body": str(mail.get_content())}
+
+
+def _url(asked: dict[str, Any]) -> str:
+    """Method and URL, as people read them, of the bytes that will be sent."""
+    query = "&".join(f"{quote(name)}={quote(value)}" for name, value in asked["query"])
+    return f"{asked['method']} {asked['base'].rstrip('/')}{asked['path']}" + (f"?{query}" if query else "")
 
 
 async def overview(conn: pool.Conn) -> dict[str, Any]:

@@ -112,15 +112,20 @@ def text(description: str, **more: object) -> dict[str, Any]:
     return {"type": "string", "description": description, **more}
 
 
-async def call(tools: Mapping[str, Tool], context: Context, wanted: models.ToolCall) -> Outcome:
-    """Does what the model asked for. A mistake of the model comes back as an error that it can read."""
+def problem(tools: Mapping[str, Tool], wanted: models.ToolCall) -> str | None:
+    """Why a call can't even be tried, in a sentence that the model can act on."""
     tool = tools.get(wanted.name)
     if tool is None:
-        return Outcome(error=f"there is no tool {wanted.name}; there are {', '.join(tools)}")
-    if problem := tool.check(wanted.args, wanted.raw):
-        return Outcome(error=problem)
+        return f"there is no tool {wanted.name}; there are {', '.join(tools)}"
+    return tool.check(wanted.args, wanted.raw)
+
+
+async def call(tools: Mapping[str, Tool], context: Context, wanted: models.ToolCall) -> Outcome:
+    """Does what the model asked for. A mistake of the model comes back as an error that it can read."""
+    if wrong := problem(tools, wanted):
+        return Outcome(error=wrong)
     try:
-        return await tool.act(context, wanted.args or {})
+        return await tools[wanted.name].act(context, wanted.args or {})
     except (errors.GateRefusal, errors.BadInput, errors.NotFound, errors.Conflict) as error:
         return refusal(error)
 

@@ -38,7 +38,9 @@ async def brief(conn: pool.Conn, work: loop.Work, model: str) -> briefings.Brief
 
 
 async def finish(conn: pool.Conn, work: loop.Work, steps: Sequence[journal.Step], end: toolbox.Finish) -> None:
-    """The result, where later runs find it."""
+    """The result, where later runs find it; a dry run did nothing that they should know of."""
+    if work.run.dry:
+        return
     subject = work.task.subject or work.task.text.partition("\n")[0][:200]
     entity = work.task.sender or None
     result = {"outcome": end.outcome, "entity": entity, "subject": subject, "summary": end.summary}

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pocketlet.db import pool
 from pocketlet.platform import installation, queue, vault
 from pocketlet.platform.gateways import models, submission
 
+log = logging.getLogger(__name__)
 EVERY = 30  # seconds between two looks at questions whose time is over
 
 
@@ -52,7 +54,10 @@ async def serving(
             await loop.advance(fresh, kinds, run)
 
         async with queue.working(database, worker, advance), _expiring(database):
-            yield engine
+            try:
+                yield engine
+            finally:
+                engine.leaving.set()  # a run that is under way here goes on elsewhere, or later
     finally:
         await gateway.aclose()
         with contextlib.suppress(errors.NoPostgres):
@@ -66,9 +71,11 @@ async def _expiring(database: pool.Database) -> AsyncGenerator[None]:
 
     async def expire() -> None:
         while True:
-            with contextlib.suppress(errors.NoPostgres):
+            try:
                 async with database.api() as conn:
                     await approving.expire(conn)
+            except (errors.PocketletError, pool.DatabaseError) as error:
+                log.warning("questions whose time is over are looked at again later: %s", error)
             await asyncio.sleep(EVERY)
 
     task = asyncio.create_task(expire())

@@ -32,6 +32,7 @@ async def review(database: pool.Database, name: str, secrets: Mapping[str, str],
         await mcp_servers.show(conn, server, listed)
     same = {entry.tool for entry in listed if entry.tool in before and before[entry.tool].digest == entry.digest}
     async with database.api() as conn:
+        await mcp_servers.hold(conn, server)  # before the audit chain, as a run's comparison does
         now = {tool.tool: tool for tool in await mcp_servers.tools(conn, server)}
         for tool, (state, effect_class) in _wished(wish, now, same, name).items():
             await mcp_servers.decide(conn, server, now[tool], state=state, effect_class=effect_class)

@@ -175,6 +175,11 @@ def _values(server_id: int, entry: mcp_client.Listed) -> dict[str, object]:
     }
 
 
+async def hold(conn: pool.Conn, server: Server) -> None:
+    """Whoever changes what is known of this server's tools takes turns until the end of the transaction."""
+    await conn.execute(Q["hold"], {"id": server.id})
+
+
 async def show(conn: pool.Conn, server: Server, listed: Sequence[mcp_client.Listed]) -> None:
     """Stores what the owner is shown now. A tool that is not what it was is off; one that is gone is forgotten."""
     await conn.execute(Q["hold"], {"id": server.id})

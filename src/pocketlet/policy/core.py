@@ -1,6 +1,7 @@
 """The decision: deny before ask before allow, and what is not known is denied."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 
 from pocketlet.policy import labels
@@ -11,10 +12,13 @@ from pocketlet.policy.calls import EFFECTS, Call, Decision, Rule, Standing
 ADDRESS = re.compile(r"\w[\w.!#$%&'*+/=?^`{|}~-]{0,63}@[\w-]+(?:\.[\w-]+)+")
 #: A link in a text: with a scheme, or as mail and chat programs make one of a bare host: by its path or its ending.
 LINK = re.compile(
-    r"\b(?:[a-z][a-z0-9+.-]{0,30}://|www\.)[^\s<>\"']+"
-    r"|(?<![\w@./-])(?:[\w-]+\.)+(?:[a-z]{2,}/[^\s<>\"']+"
-    r"|(?:com|net|org|info|biz|io|co|me|ly|app|dev|xyz|top|link|site|online|shop|club|ru|cn)(?![\w@-]))",
-    re.IGNORECASE,
+    r"\b(?:[a-zA-Z][a-zA-Z0-9+.-]{0,30}://|[wW]{3}\.)[^\s<>\"']+"
+    r"|(?<![\w@./-])(?:[\w-]+\.)+(?:[a-zA-Z]{2,}/[^\s<>\"']+|(?:[a-z]{2,}|[A-Z]{2,})(?![\w@-]))"
+    r"|(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])"
+)
+#: Endings of file names, which are no hosts.
+FILES = frozenset(
+    "csv doc docx eml gif gz htm html jpeg jpg json md odt pdf png ppt pptx tar toml txt xls xlsx xml yaml yml".split()  # noqa: SIM905
 )
 LASTING = ("irreversible", "money")
 
@@ -42,12 +46,18 @@ def _against(standing: Standing) -> str:
 
 def addresses(texts: Iterable[str]) -> set[str]:
     """The mail addresses that texts name, in small letters."""
-    return {found.lower() for text in texts for found in ADDRESS.findall(text)}
+    return {found.lower() for text in texts for found in ADDRESS.findall(plain(text))}
 
 
 def links(texts: Iterable[str]) -> set[str]:
-    """The links that texts hold, without the marks that end a sentence."""
-    return {found.rstrip(".,;:!?)]}") for text in texts for found in LINK.findall(text)}
+    """The links that texts hold, without the marks that end a sentence; the names of files are none."""
+    found = {match.rstrip(".,;:!?)]}") for text in texts for match in LINK.findall(plain(text))}
+    return {link for link in found if "/" in link or link.rpartition(".")[2].lower() not in FILES}
+
+
+def plain(text: str) -> str:
+    """The text as a reader's program takes it: compatible forms of characters as one, and none that does not show."""
+    return "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
 
 
 def _switched_off(_: Call, standing: Standing) -> Decision | None:

@@ -4,6 +4,8 @@ SELECT e.id, e.run_id, e.step_seq, e.tool, e.kind, e.class, e.destination, e.req
        e.response, EXISTS (SELECT FROM pocketlet.approval a WHERE a.effect_id = e.id AND a.state = 'pending') AS waits,
        coalesce((SELECT a.because FROM pocketlet.approval a WHERE a.effect_id = e.id ORDER BY a.id DESC LIMIT 1), '') AS because,
        e.replaces IS NOT NULL AS edited, e.attempt,
+       (SELECT a.request_hash FROM pocketlet.approval a WHERE a.effect_id = e.id AND a.state = 'approved'
+         ORDER BY a.id DESC LIMIT 1) AS approved_hash,
        coalesce(pocketlet.now() - e.dispatched_at < make_interval(hours => %(window)s), true) AS in_window
   FROM pocketlet.effect e WHERE e.run_id = %(run)s AND e.step_seq = %(seq)s AND e.state <> 'replaced';
 
@@ -64,22 +66,43 @@ SELECT agent_id, run_id, step_seq, tool, kind, class, destination, %(request)s, 
   FROM pocketlet.effect WHERE id = %(id)s
 RETURNING id;
 
+-- approve_edit --
+-- The edit is the yes to its own bytes
+INSERT INTO pocketlet.approval (effect_id, question, why, request_hash, state, because, expires_at, decided_at)
+SELECT id, 'send', 'edited by the owner', request_hash, 'approved', '', pocketlet.now(), pocketlet.now()
+  FROM pocketlet.effect WHERE id = %(effect)s;
+
 -- overdue --
 -- Questions whose time is over
 SELECT a.id FROM pocketlet.approval a WHERE a.state = 'pending' AND a.expires_at <= pocketlet.now() ORDER BY a.id;
 
 -- rules --
 -- Standing rules in force, with how often each may still be used today
-SELECT u.id AS number, g.name AS agent, u.tool, u.kind, u.destination, u.per_day, u.review_on, u.review_on <= pocketlet.now()::date AS stale,
+SELECT u.id AS number, g.name AS agent, u.tool, u.kind, u.destination, u.per_day, u.review_on, u.review_on <= (pocketlet.now() AT TIME ZONE 'UTC')::date AS stale,
        u.per_day - (SELECT count(*)::int FROM pocketlet.effect e
-                     WHERE e.rule_id = u.id AND e.created_at >= date_trunc('day', pocketlet.now())) AS left
+                     WHERE e.rule_id = u.id AND e.created_at >= date_trunc('day', pocketlet.now(), 'UTC')) AS left
   FROM pocketlet.rule u JOIN pocketlet.agent g ON g.id = u.agent_id
  WHERE u.removed_at IS NULL AND (%(agent)s::bigint IS NULL OR u.agent_id = %(agent)s) ORDER BY u.id;
+
+-- take_rule --
+-- Whoever uses a rule takes turns
+SELECT id FROM pocketlet.rule WHERE id = %(id)s AND removed_at IS NULL FOR UPDATE;
+
+-- rule_left --
+-- How often it may still be used today
+SELECT u.per_day - (SELECT count(*)::int FROM pocketlet.effect e
+                     WHERE e.rule_id = u.id AND e.created_at >= date_trunc('day', pocketlet.now(), 'UTC')) AS left
+  FROM pocketlet.rule u WHERE u.id = %(id)s;
+
+-- withdraw --
+-- What was asked about an effect is of no use any more
+UPDATE pocketlet.approval SET state = 'refused', because = %(because)s, decided_at = pocketlet.now()
+ WHERE effect_id = %(effect)s AND state = 'pending';
 
 -- add_rule --
 -- By the owner's word
 INSERT INTO pocketlet.rule (agent_id, tool, kind, destination, per_day, review_on)
-VALUES (%(agent)s, %(tool)s, %(kind)s, %(to)s, %(per_day)s, pocketlet.now()::date + %(days)s::int) RETURNING id, review_on;
+VALUES (%(agent)s, %(tool)s, %(kind)s, %(to)s, %(per_day)s, (pocketlet.now() AT TIME ZONE 'UTC')::date + %(days)s::int) RETURNING id, review_on;
 
 -- remove_rule --
 -- It stays as a record

@@ -25,7 +25,11 @@ SELECT s.name, s.transport, s.command, s.url, s.off,
 UPDATE pocketlet.mcp_server SET off = %(off)s WHERE id = %(id)s;
 
 -- remove --
--- With its tools and grants
+-- With its tools, its grants, and the standing rules that name it
+WITH ended AS (
+  UPDATE pocketlet.rule u SET removed_at = pocketlet.now() FROM pocketlet.mcp_server s
+   WHERE s.id = %(id)s AND u.kind = 'mcp' AND starts_with(u.destination, s.name || '/') AND u.removed_at IS NULL
+)
 DELETE FROM pocketlet.mcp_server WHERE id = %(id)s;
 
 -- grant --
@@ -79,7 +83,7 @@ ON CONFLICT DO NOTHING RETURNING tool;
 
 -- of_agent --
 -- The tools that an agent may be offered
-SELECT s.name AS server, t.tool, t.description, t.schema, t.digest, t.class
+SELECT s.id AS server_id, s.name AS server, t.tool, t.description, t.schema, t.digest, t.class
   FROM pocketlet.mcp_grant g JOIN pocketlet.mcp_server s ON s.id = g.server_id
   JOIN pocketlet.mcp_tool t ON t.server_id = s.id
  WHERE g.agent_id = %(agent)s AND NOT s.off AND t.state = 'on' ORDER BY s.name, t.tool;

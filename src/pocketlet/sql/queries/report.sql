@@ -22,7 +22,7 @@ SELECT s.seq, s.kind, s.tool, s.error, s.at,
 
 -- effects --
 -- What the run did outside, or wanted to
-SELECT e.id, e.step_seq AS seq, e.kind, e.class, e.state, e.destination AS to, e.request, e.request_hash, e.rule, e.response,
+SELECT e.id, e.step_seq AS seq, e.tool, e.kind, e.class, e.state, e.destination AS to, e.request, e.request_hash, e.rule, e.response,
        e.attempt AS attempts, e.created_at, e.changed_at
   FROM pocketlet.effect e WHERE e.run_id = %(run)s ORDER BY e.id;
 

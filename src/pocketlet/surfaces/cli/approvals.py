@@ -40,14 +40,16 @@ async def _questions(database: "pool.Database") -> list[dict[str, Any]]:
 @click.option(
     "--always", metavar="N", type=click.IntRange(1, 1000), help="Allow this tool there N times a day unasked."
 )
-@click.option("--days", metavar="DAYS", type=click.IntRange(1, 366), default=30, help="How long --always holds (30).")
+@click.option("--days", metavar="DAYS", type=click.IntRange(1, 366), help="How long --always holds (30).")
 @output.as_json
-def approve(approval: int, *, edited: str | None, always: int | None, days: int, as_json: bool) -> None:
+def approve(approval: int, *, edited: str | None, always: int | None, days: int | None, as_json: bool) -> None:
     """Allow what an approval asks for, and wait for what comes of it."""
     if edited and always:
         raise errors.BadInput("An edited text is sent once: it goes with no --always.")
+    if days and not always:
+        raise errors.BadInput("--days says how long --always holds: it needs --always N.")
     text = None if edited is None else _text(edited)
-    outcome.tell(session.call(_approve, approval, text, always, days), as_json=as_json)
+    outcome.tell(session.call(_approve, approval, text, always, days or 30), as_json=as_json)
 
 
 def _text(source: str) -> str:

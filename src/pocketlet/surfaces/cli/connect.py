@@ -163,20 +163,28 @@ async def _show(
 @output.as_json
 def grant(name: str, agent: str, *, as_json: bool) -> None:
     """Let an agent use a connection, with the secrets that it needs."""
-    missing = session.call(_grant, name, agent)
+    missing, named = session.call(_grant, name, agent)
     if as_json:
-        output.document({"connection": name, "agent": agent, "granted": True, "missing": missing})
+        output.document({"connection": name, "agent": agent, "granted": True, "missing": missing, "tool": named})
         return
     output.line(f"{agent} may use {name}.")
+    if not named:
+        output.note('Next: add "http" to `tools` in its agent.toml (`pocketlet agent export`, then import --replace)')
     for secret in missing:
         output.note(f"Next: `pocketlet secret set {secret}`, then `pocketlet secret grant {secret} {agent}`")
 
 
-async def _grant(database: "pool.Database", name: str, agent: str) -> list[str]:
+async def _grant(database: "pool.Database", name: str, agent: str) -> tuple[list[str], bool]:
+    """The secrets that are missing, and whether the agent has the tool that uses connections."""
+    from pocketlet.agents import agent as agents
+    from pocketlet.agents import revisions
     from pocketlet.platform import connection_changes
 
     async with database.api() as conn:
-        return await connection_changes.grant(conn, name, agent)
+        missing = await connection_changes.grant(conn, name, agent)
+        found = await agents.get(conn, agent)
+        playbook = await revisions.load(conn, found, found.current)
+    return missing, "http" in playbook.manifest.tools
 
 
 @connect.command()

@@ -88,7 +88,8 @@ def _run(given: list[str], *, as_json: bool, debug: bool) -> int:
         if debug:
             traceback.print_exception(error)
         place = f"{error.filename}: " if error.filename else ""
-        output.failure("Failed", f"{place}{error.strerror or error}.", "", as_json=as_json)
+        hint = "Check the path." if error.filename else ""
+        output.failure("Failed", f"{place}{error.strerror or error}.", hint, as_json=as_json)
         return errors.Failed.exit_code
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pocketlet.db import pool
 
 WAITS = 3
+#: Effects that a person hears of without asking.
+TOLD = {"captured": "Only shown, not done", "failed": "Failed", "blocked": "Blocked", "unknown": "Nobody knows"}
 
 
 async def attended(database: "pool.Database", number: int) -> dict[str, Any]:
@@ -53,6 +55,9 @@ def _summary(run: dict[str, Any]) -> None:
         output.line(run["result"])
     overhead = run["prompt_overhead_tokens"]
     output.line(f"{len(run['steps'])} steps, {output.money(run['cost_usd'])}, {overhead or 0} tokens of briefing")
+    for effect in run["effects"]:
+        if effect["state"] in TOLD:
+            output.line(f"{TOLD[effect['state']]}: {effect['tool']} to {_in_one_line(effect['to'])}{_why(effect)}")
     for question in run["approvals"]:
         output.line()
         ask(question)
@@ -62,13 +67,19 @@ def _summary(run: dict[str, Any]) -> None:
         output.note(f'Next: `pocketlet show {number}`, or teach it: `pocketlet feedback {number} "…"`.')
 
 
+def _why(effect: dict[str, Any]) -> str:
+    if effect["state"] == "captured":
+        return f": {json.dumps(effect['request'], ensure_ascii=False)[:2000]}"
+    return f": {_in_one_line(effect['response'] or '')[:300]}" if effect["response"] else ""
+
+
 def ask(question: dict[str, Any]) -> None:
     """A question to the owner: the exact bytes, why it is asked, what they mean after a break, and what to type."""
     number = question["approval"]
     thing = "mail" if question["kind"] == "mail" else "request"
     what = f"Send this {thing}?" if question["question"] == "send" else f"Send this {thing} again?"
     output.line(f"Approval {number} (run {question['run']} of {question['agent']}): {what}")
-    output.line(f"  why      {question['why']}")
+    output.line(f"  why      {_in_one_line(question['why'])}")
     output.line(f"  class    {question['class']}")
     output.line(f"  hash     {question['request_hash']}")
     output.line(f"  expires  {question['expires_at']:%Y-%m-%d %H:%M} (then the answer is no)")
@@ -77,19 +88,24 @@ def ask(question: dict[str, Any]) -> None:
     output.line(f"`pocketlet approve {number}`, or `pocketlet refuse {number} --because TEXT`")
 
 
+def _in_one_line(text: str) -> str:
+    """Text from outside must not look like a line of the question."""
+    return " ".join(text.split())
+
+
 def _request(question: dict[str, Any]) -> None:
     """A request as it will be sent: each field by itself, as JSON, so that nothing in it can pass for another."""
     if question["url"]:
-        output.line(f"  Request  {question['url']}")
+        output.line(f"  Request  {_in_one_line(question['url'])}")
     for name, value in question["request"].items():
         if value not in ("", [], {}):
             output.line(f"  {name:<8} {json.dumps(value, ensure_ascii=False)}")
 
 
 def _letter(question: dict[str, Any]) -> None:
-    output.line(f"  From     {question['from']}")
-    output.line(f"  To       {question['to']}")
-    output.line(f"  Subject  {question['subject']}")
+    output.line(f"  From     {_in_one_line(question['from'])}")
+    output.line(f"  To       {_in_one_line(question['to'])}")
+    output.line(f"  Subject  {_in_one_line(question['subject'])}")
     output.line()
-    for text in question["body"].splitlines():
+    for text in question["body"].replace("\r\n", "\n").split("\n"):
         output.line(f"  | {text}")
