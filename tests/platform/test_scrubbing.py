@@ -7,7 +7,7 @@ import random
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pocketlet.platform.gateways import scrubbing
@@ -108,6 +108,7 @@ def test_any_secret_in_any_form_is_found(secret: str, data: st.DataObject) -> No
 
 @settings(deadline=None, max_examples=60)
 @given(SECRETS, st.integers(0, 2**32))
+@example("0000000000<\\", 0)
 def test_a_stream_is_scrubbed_as_the_whole_is(secret: str, seed: int) -> None:
     chance = random.Random(seed)
     whole = _noise(chance, secret)

@@ -147,6 +147,8 @@ def _needles(secrets: Iterable[str]) -> tuple[bytes, ...]:
         encoded += [joint.join(numbers).encode() for joint in (",", ", ", " ")]
         encoded += [secret.encode("utf-16-le", "surrogatepass"), secret.encode("utf-16-be", "surrogatepass")]
         encoded += [plain.replace(b" ", b"+")]
+        # One that ends in the first half of an escape is decoded together with what comes after it.
+        encoded += [html.escape(secret).encode("utf-8", "surrogatepass")] if secret.endswith("\\") else []
         # A secret that holds escapes itself is decoded together with what is around it.
         latin = secret.encode("latin-1", "ignore")
         encoded += [level.data for text in (plain, latin) for level in _levels(text)] + [latin]
