@@ -7,7 +7,7 @@ OLD := Pocketlet needs Python 3.11 or later, and $(PYTHON) is %d.%d. Try: make P
 MCP_SERVERS := @modelcontextprotocol/server-filesystem@2026.8.31 @modelcontextprotocol/server-everything@2026.8.31
 BARE := $(PYTHON) could not make $(VENV). On Debian and Ubuntu: apt-get install python3-venv. Then: make clean.
 
-.PHONY: help setup demo check test test-security test-chaos bench bench-learning bench-effects bench-agentdojo clean system-deps
+.PHONY: help setup demo check test test-chaos bench bench-learning bench-effects bench-agentdojo clean system-deps
 
 help: ## Lists these verbs.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -22,9 +22,6 @@ check: $(VENV)/.dev ## Format, lint, types, and which module may import what.
 
 test: $(VENV)/.dev $(VENV)/.mcp ## Runs the tests, on at most four cores.
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "not chaos" $(ARGS)
-
-test-security: $(VENV)/.dev ## A hostile model against the real worker, then with each gate open; ARGS="--steps 100000".
-	@$(BIN)/python -m bench.adversary $(ARGS)
 
 test-chaos: $(VENV)/.dev ## Kills workers at many random points of the story.
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 -m chaos --timeout 900 $(ARGS)

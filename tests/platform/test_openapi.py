@@ -4,12 +4,12 @@ import contextlib
 import json
 from typing import Any
 
-import outside_service
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+import outside_service
 from pocketlet import errors
 from pocketlet.platform import connection_changes, connections, openapi
 
