@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,41 @@ async def db(config: settings.Settings) -> AsyncGenerator[pool.Database]:
     """The embedded Postgres with the platform's schema."""
     async with database.opened(config, fast=True) as opened:
         yield opened
+
+
+class Turned:
+    """The database's one clock, as far before or behind the real one as a test wants it."""
+
+    def __init__(self, database: pool.Database) -> None:
+        self._database = database
+        self._ahead = timedelta()
+
+    async def turn(self, by: timedelta) -> None:
+        """Further by so much; back if it is negative."""
+        await self._set(self._ahead + by)
+
+    async def to(self, instant: datetime) -> None:
+        """To this instant, from where it goes on."""
+        async with self._database.setup() as conn:
+            row = await (await conn.execute(b"SELECT clock_timestamp() AS now")).fetchone()
+        assert row
+        await self._set(instant - row["now"])
+
+    async def _set(self, ahead: timedelta) -> None:
+        self._ahead = ahead
+        body = f"SELECT pg_catalog.clock_timestamp() + make_interval(secs => {ahead.total_seconds()})"
+        statement = f"""CREATE OR REPLACE FUNCTION pocketlet.now() RETURNS timestamptz LANGUAGE sql STABLE
+                        SET search_path = pg_catalog, pg_temp AS $$ {body} $$"""
+        async with self._database.setup() as conn:
+            await conn.execute(statement.encode())
+
+
+@pytest.fixture
+async def turned(db: pool.Database) -> AsyncGenerator[Turned]:
+    """`pocketlet.now()` in the hand of the test; right again afterwards."""
+    clock = Turned(db)
+    yield clock
+    await clock.turn(-clock._ahead)  # pyright: ignore[reportPrivateUsage]
 
 
 @pytest.fixture

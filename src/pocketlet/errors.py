@@ -18,7 +18,10 @@ PocketletError                      exit code
 │   │   └── ModelTimeout            7   it did not answer in time: it may have worked, and be billed
 │   ├── NoMailServer                7
 │   │   └── MailUncertain           7   the server may have taken the message, or not
+│   ├── NoMailbox                   7   a mailbox can't be read now: worth another try
+│   │   └── MailboxLogin            7   login or folder was refused: somebody has to reconnect it
 │   └── ServiceUnreachable          7   an outside service: the request surely never left
+│       ├── ServiceBusy             7   it wants a pause
 │       └── ServiceUncertain        7   it may have left: the service may have done it, or not
 ├── BadModelReply                   7   the model answered with something that can't be used
 ├── GateRefusal                     4   the reader gate refused or stopped a query
@@ -27,6 +30,8 @@ PocketletError                      exit code
 ├── MailRejected                    1   the mail server answered that it does not take this message
 ├── BadMigration                    7   the database's schema is not what this version can work with
 └── Failed                          1   something else that was expected to work did not
+    ├── Overdue                     1   a step or a run took longer than it may
+    └── Quarantined                 1   a run lost its worker again and again
 
 Each class says what happened; `hint` says what to do next. The message defaults to the class's docstring.
 """
@@ -168,10 +173,30 @@ class MailUncertain(NoMailServer):
     """The connection broke after the message was handed over: nobody knows whether it was taken."""
 
 
+class NoMailbox(Unreachable):
+    """The mailbox can't be read now."""
+
+    default_hint = "Nothing is lost: it is tried again by itself, and goes on where it stopped."
+
+
+class MailboxLogin(NoMailbox):
+    """The mailbox does not let us in."""
+
+    default_hint = "Reconnect it: check the user, the password (often an app password) and the folder's name."
+
+
 class ServiceUnreachable(Unreachable):
     """The service can't be reached: nothing was sent."""
 
     default_hint = "Nothing was sent. Check the connection's address and whether the service is up, then try again."
+
+
+class ServiceBusy(ServiceUnreachable):
+    """The service wants a pause, of `retry_after` seconds."""
+
+    def __init__(self, message: str = "", *, hint: str = "", retry_after: float) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class ServiceUncertain(ServiceUnreachable):
@@ -218,3 +243,18 @@ class BadMigration(PocketletError):
 
 class Failed(PocketletError):
     """That did not work."""
+
+
+class Overdue(Failed):
+    """The run took longer than its `deadline` allows."""
+
+    default_hint = (
+        "`pocketlet show RUN` tells where the time went. `pocketlet retry RUN` goes on, with the whole time anew; "
+        "`deadline` in agent.toml sets another for new runs."
+    )
+
+
+class Quarantined(Failed):
+    """The run lost its worker again and again."""
+
+    default_hint = "See what it did last: `pocketlet show RUN`. `pocketlet retry RUN` lets it go on."

@@ -20,7 +20,8 @@ def pocketlet(place: Path) -> Iterator[Run]:
 
     def run(*arguments: str, env: Mapping[str, str] | None = None, **more: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "pocketlet.surfaces.cli.main", *arguments]
-        environment = {**own, "POCKETLET_HOME": str(place), "POCKETLET_MAIL_PORT": "0", **(env or {})}
+        environment = {**own, "POCKETLET_HOME": str(place), "POCKETLET_MAIL_PORT": "0", "POCKETLET_PORT": "0"}
+        environment.update(env or {})
         return subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=110, check=False, **more
         )

@@ -73,6 +73,8 @@ def test_the_attack_sends_nothing_and_stands_there_as_blocked(story: dict[str, A
     assert [effect["state"] for effect in run["effects"]] == ["blocked"]
     assert run["effects"][0]["rule"] == "unbound-destination"
     assert facts(story, "attack")["mails_left"] == 0
+    assert facts(story, "attack")["rows_seen"] == 0
+    assert any(step["tool"] == "sql" for step in run["steps"])
 
 
 def test_rollback_restores_the_briefing(story: dict[str, Any], pocketlet: Run) -> None:

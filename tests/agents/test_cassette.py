@@ -40,10 +40,10 @@ def tools(found: loop.Work) -> Mapping[str, toolbox.Tool]:
 KINDS = {"run": loop.Kind(work.tools, work.brief, work.finish), "trial": loop.Kind(tools, work.brief, nothing)}
 
 
-async def record(shop: Workshop, *replies: Reply) -> int:
+async def record(shop: Workshop, *replies: Reply, raw: bytes | None = None) -> int:
     """A run that says so, taken to its end; its number."""
     shop.says(*replies)
-    number = await shop.create(mail())
+    number = await shop.create(raw or mail())
     await loop.advance(shop.engine, KINDS, number)
     return number
 
@@ -76,8 +76,8 @@ def looks(steps: list[journal.Step]) -> list[journal.Step]:
 
 
 async def add(shop: Workshop, subject: str) -> None:
-    """A memory of another run."""
-    values = {"agent_id": shop.agent.id, "kind": "note", "subject": subject, "body": "", "entity": None}
+    """A memory of another run, about the customer: the runs here are on her mails."""
+    values = {"agent_id": shop.agent.id, "kind": "note", "subject": subject, "body": "", "entity": CUSTOMER}
     values |= {"label": "own-data", "run": 0, "step": 1, "ref": None}
     async with shop.database.api() as conn:
         await conn.execute(queries.named(lookups.Q["remember"], schema=shop.name), values)
@@ -137,9 +137,10 @@ async def test_what_never_reached_the_memory_is_not_replayed(shop: Workshop) -> 
     assert (wrong.meta.get("replayed"), right.meta["replayed"]) == (None, True)
 
 
-async def test_another_query_sees_the_memory_of_then(shop: Workshop) -> None:
+@pytest.mark.parametrize("raw", [mail(), b"What do we know of herons?"])
+async def test_another_query_sees_the_memory_of_then(shop: Workshop, raw: bytes) -> None:
     await add(shop, "a heron")
-    recorded = await record(shop, calls(COUNT), finishes("Saw a heron."))
+    recorded = await record(shop, calls(COUNT), finishes("Saw a heron."), raw=raw)
     for _ in range(3):
         await add(shop, "another heron")
     read = [("read", {"table": "memories", "id": number}) for number in (1, 2)]
@@ -194,7 +195,7 @@ async def test_a_trial_leaves_nothing_in_the_memory(shop: Workshop) -> None:
     note, sent = await attempt(shop, recorded, calls(NOTE), mails(CUSTOMER))
     assert (note.response, sent.response) == ("remembered", f"sent to {CUSTOMER}")
     assert await shop.rows(f"SELECT FROM {shop.name}.memories") == []
-    assert await shop.rows("SELECT FROM pocketlet.past") == []
+    assert await shop.rows("SELECT FROM pocketlet.past") == await shop.rows("SELECT FROM pocketlet.scope") == []
 
 
 async def test_a_resumed_trial_is_the_same(shop: Workshop) -> None:
@@ -302,7 +303,8 @@ async def test_reads_beside_writers_can_be_repeated(shop: Workshop) -> None:
 @pytest.mark.parametrize("kind", ["sql", "search"])
 async def test_the_label_is_that_of_then(shop: Workshop, kind: str) -> None:
     recorded = await record(shop, calls(COUNT), finishes())
-    await shop.change(f"INSERT INTO {shop.name}.memories (subject, integrity, v_from) VALUES ('a heron', 'outside', 9)")
+    outside = "(subject, entity, integrity, v_from) VALUES ('a heron', %s, 'outside', 9)"
+    await shop.change(f"INSERT INTO {shop.name}.memories {outside}", CUSTOMER)
     asked = HERON if kind == "search" else ("sql", {"query": "SELECT subject FROM memories"})
     await shop.change("UPDATE pocketlet.run SET label = 'owner' WHERE id = %s", recorded)
     (step,) = await attempt(shop, recorded, calls(asked))
@@ -313,8 +315,10 @@ async def test_the_label_is_that_of_then(shop: Workshop, kind: str) -> None:
 async def test_of_a_memory_that_was_corrected_a_trial_sees_the_text_and_the_label_of_then(
     shop: Workshop, kind: str
 ) -> None:
-    wrong = f"INSERT INTO {shop.name}.memories (subject, integrity) VALUES ('a heron', 'outside') RETURNING id"
-    number = (await shop.row(wrong))["id"]
+    wrong = (
+        f"INSERT INTO {shop.name}.memories (subject, entity, integrity) VALUES ('a heron', %s, 'outside') RETURNING id"
+    )
+    number = (await shop.row(wrong, CUSTOMER))["id"]
     recorded = await record(shop, calls(COUNT), finishes())
     await shop.change("UPDATE pocketlet.run SET label = 'owner' WHERE id = %s", recorded)
     async with shop.database.api() as conn:

@@ -217,9 +217,9 @@ async def test_only_inserted_words_of_an_edit_are_the_owners(shop: Workshop) -> 
     assert await asserted(shop) == []  # nothing was drafted of it, so nothing is asserted
 
 
-async def remembered(shop: Workshop, *, outside: bool, entity: str = "ann@customer.example") -> tuple[int, int]:
+async def remembered(shop: Workshop, *, outside: bool) -> tuple[int, int]:
     """A run that remembered something, and the memory: from a mail, or from what the owner typed."""
-    note = {"kind": "fact", "subject": "Ann is a customer", "body": EVIL, "entity": entity}
+    note = {"kind": "fact", "subject": "Ann is a customer", "body": EVIL, "entity": CUSTOMER}
     shop.says(calls(("remember", note)), finishes())
     run = await shop.run(mail() if outside else b"Ann is a customer.")
     return run, (await memories(shop))[-1]["id"]
@@ -262,7 +262,8 @@ async def test_a_wrong_fact_is_superseded_and_no_prompt_changes(shop: Workshop) 
 
 @pytest.mark.parametrize(("entity", "kept"), [(CUSTOMER, CUSTOMER), (EVIL, None)])
 async def test_the_owner_vouches_for_no_word_from_outside(shop: Workshop, entity: str, kept: str | None) -> None:
-    _, row = await remembered(shop, outside=True, entity=entity)
+    wrong = f"INSERT INTO {shop.name}.memories (subject, entity, integrity) VALUES (%s, %s, 'outside') RETURNING id"
+    row = (await shop.row(wrong, EVIL, entity))["id"]  # as a run on the owner's task keeps what it has read outside
     await correct(shop, row, "She left.\nIn May.")
     [old], [new] = await memories(shop, "memories_before"), await memories(shop)
     assert (old["integrity"], new["integrity"]) == ("outside", "owner")

@@ -41,7 +41,7 @@ async def named(db: pool.Database) -> AsyncGenerator[str]:
 async def traces(db: pool.Database, name: str) -> list[str]:
     """What the cluster knows of an agent of that name."""
     query = """
-    SELECT 'role ' || rolname AS trace FROM pg_roles WHERE rolname ~ ('^' || %(name)s::text || '(_ro|_mgr|_try)?$')
+    SELECT 'role ' || rolname AS trace FROM pg_roles WHERE rolname ~ ('^' || %(name)s::text || '(_ro|_mgr|_try|_bnd)?$')
     UNION ALL SELECT 'schema ' || nspname FROM pg_namespace WHERE nspname = %(name)s::text
     UNION ALL SELECT 'agent ' || name FROM pocketlet.agent WHERE name = %(name)s::text
     """
@@ -65,7 +65,7 @@ async def test_three_lines_are_an_agent(db: pool.Database, named: str, tmp_path:
     assert playbook.instructions == ""
     with pytest.raises(errors.Conflict):
         await portable.load(db, tmp_path)
-    assert len(await traces(db, named)) == 6
+    assert len(await traces(db, named)) == 7
 
 
 async def test_windows_files_are_read_like_any(db: pool.Database, named: str, tmp_path: Path) -> None:

@@ -194,10 +194,10 @@ async def test_a_repository_runs_nothing_and_leads_nowhere(tmp_path: Path) -> No
     commit(repository)
     with pytest.raises(errors.BadInput, match="is a link"):
         await source.find(f"file://{repository}")
-    with pytest.raises(errors.Unreachable, match="could not read"):
-        await source.find(f"file://{repository}@{'0' * 40}")
-    with pytest.raises(errors.Unreachable):
-        await source.find(f"file://{tmp_path}/none")
+    said = {f"repo@{'0' * 40}": "no such commit", "repo@x": "no such branch", "none": "no git repository"}
+    for place, why in said.items():
+        with pytest.raises(errors.Unreachable, match=f"could not read .*{why}"):
+            await source.find(f"file://{tmp_path}/{place}")
 
 
 async def test_a_registry_is_held_to_what_it_says(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 WORDS = {
     *("agent", "manager", "run", "step", "briefing", "playbook", "revision", "lesson", "memory", "result", "feedback"),
     *("case", "trial", "gate", "effect", "approval", "trigger", "slot", "connection", "skill", "ledger", "app"),
-    *("assertion", "collection", "curation", "hook"),
+    *("assertion", "channel", "collection", "curation", "hook", "notice"),
 }
 THREATS = pages.rows("security.md", r"T\d+")
 PROMISES = pages.rows("reliability.md", r"R\d+")
@@ -49,6 +49,15 @@ HELD = [*range(1, 21), 24, 27, *range(31, 37)]
 @pytest.mark.parametrize("number", HELD)
 def test_a_threat_that_is_held_names_its_test(number: int) -> None:
     assert pages.REFERENCE.findall(THREATS[number - 1][-1])
+
+
+#: Promises, likewise.
+KEPT = [*range(1, 21), *range(26, 33)]
+
+
+@pytest.mark.parametrize("number", KEPT)
+def test_a_promise_that_is_kept_names_its_test(number: int) -> None:
+    assert pages.REFERENCE.findall(PROMISES[number - 1][-1])
 
 
 def test_the_glossary_has_each_word_once_in_order() -> None:

@@ -1,7 +1,7 @@
 """Apps come and go without a trace, and share roles only with their namesakes in other databases of the cluster."""
 
 import dataclasses
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import psycopg
 import pytest
@@ -60,7 +60,8 @@ async def test_the_installer_is_no_member_of_the_app(db: pool.Database, app: str
     assert not await rows(
         db,
         f"""SELECT roleid::regrole, member::regrole FROM pg_auth_members
-             WHERE roleid IN ('{app}'::regrole, '{app}_ro'::regrole, '{app}_mgr'::regrole, '{app}_try'::regrole)
+             WHERE roleid IN ('{app}'::regrole, '{app}_ro'::regrole, '{app}_mgr'::regrole, '{app}_try'::regrole,
+                            '{app}_bnd'::regrole)
                AND (to_jsonb(pg_auth_members) ->> 'inherit_option')::boolean""",
     )
 
@@ -72,7 +73,7 @@ async def test_a_second_install_is_a_conflict_and_changes_nothing(db: pool.Datab
     assert await rows(db, TRACES) == before
 
 
-@pytest.mark.parametrize("foreign", ["stranger", "stranger_ro", "stranger_mgr", "stranger_try"])
+@pytest.mark.parametrize("foreign", ["stranger", "stranger_ro", "stranger_mgr", "stranger_try", "stranger_bnd"])
 async def test_a_role_that_is_not_ours_is_left_alone(db: pool.Database, foreign: str) -> None:
     await run_statement(db, f"CREATE ROLE {foreign}")
     before = await rows(db, TRACES)
@@ -85,13 +86,14 @@ async def test_a_role_that_is_not_ours_is_left_alone(db: pool.Database, foreign:
     await run_statement(db, f"DROP ROLE {foreign}")
 
 
-async def test_a_schema_that_is_there_already_is_left_alone(db: pool.Database) -> None:
-    await run_statement(db, "CREATE SCHEMA stranger_past")
+@pytest.mark.parametrize("foreign", ["stranger_past", "stranger_own"])
+async def test_a_schema_that_is_there_already_is_left_alone(db: pool.Database, foreign: str) -> None:
+    await run_statement(db, f"CREATE SCHEMA {foreign}")
     before = await rows(db, TRACES)
-    with pytest.raises(errors.Conflict, match="schema 'stranger_past' already"):
+    with pytest.raises(errors.Conflict, match=f"schema '{foreign}' already"):
         await apps.install(db, "stranger")
     assert await rows(db, TRACES) == before
-    await run_statement(db, "DROP SCHEMA stranger_past")
+    await run_statement(db, f"DROP SCHEMA {foreign}")
 
 
 async def run_statement(db: pool.Database, statement: str) -> None:
@@ -105,7 +107,20 @@ async def test_names(db: pool.Database, name: str) -> None:
         await apps.install(db, name)
 
 
-TAKEN = ["public", "pg_catalog", "pd_api", "postgres", "pocketlet", "queue", "a_ro", "a_mgr", "a_try", "a_past"]
+TAKEN = [
+    "public",
+    "pg_catalog",
+    "pd_api",
+    "postgres",
+    "pocketlet",
+    "queue",
+    "a_ro",
+    "a_mgr",
+    "a_try",
+    "a_past",
+    "a_bnd",
+    "a_own",
+]
 
 
 @pytest.mark.parametrize("name", TAKEN)
@@ -120,7 +135,7 @@ async def test_a_keyword_is_a_name_like_any_other(db: pool.Database) -> None:
     await apps.uninstall(db, "select")
 
 
-@pytest.mark.parametrize("login", ["older_mgr", "older_try"])
+@pytest.mark.parametrize("login", ["older_mgr", "older_try", "older_bnd"])
 async def test_an_app_that_lacks_a_login_is_taken_away_too(db: pool.Database, login: str) -> None:
     await apps.install(db, "older")
     async with db.admin() as conn:
@@ -239,11 +254,12 @@ async def test_the_doctor_asks_who_put_a_revision_into_force(db: pool.Database, 
     assert found == ([{"what": "forced revision 3"}] if amiss else [])
 
 
-async def test_the_trials_settings_come_back(db: pool.Database, app: str) -> None:
-    async with db.login(apps.trial(app)) as conn:
+@pytest.mark.parametrize("login", [apps.trial, apps.bound])
+async def test_settings_of_views_come_back(db: pool.Database, app: str, login: Callable[[str], str]) -> None:
+    async with db.login(login(app)) as conn:
         await conn.execute("SET default_transaction_read_only = off")
         await conn.execute("ALTER ROLE CURRENT_USER SET search_path = pg_temp")
-    assert await watchdog.sweep(db) == [{"app": app, "roles": [apps.trial(app)]}]
+    assert await watchdog.sweep(db) == [{"app": app, "roles": [login(app)]}]
     assert await watchdog.sweep(db) == []
 
 

@@ -80,7 +80,7 @@ async def test_the_platforms_login_can_only_add(db: pool.Database, statement: st
         await conn.rollback()
 
 
-@pytest.mark.parametrize("suffix", ["", "_ro", "_mgr", "_try"])
+@pytest.mark.parametrize("suffix", ["", "_ro", "_mgr", "_try", "_bnd"])
 async def test_an_app_neither_reads_nor_writes_it(db: pool.Database, app: str, suffix: str) -> None:
     async with db.login(app + suffix) as conn:
         for statement in ("SELECT FROM pocketlet.audit", "INSERT INTO pocketlet.audit (actor) VALUES ('owner')"):

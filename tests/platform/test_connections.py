@@ -230,7 +230,7 @@ async def agent(db: pool.Database, tmp_path: Path) -> AsyncGenerator[agents.Agen
 async def made(db: pool.Database, key: bytes) -> AsyncGenerator[connections.Connection]:
     """The shop's connection, committed."""
     async with db.api() as conn:
-        found = await connection_changes.add(conn, key, replace(GOOD, secrets={"SHOP_TOKEN": "sk-1"}, per_day=2))
+        found = await connection_changes.add(conn, key, replace(GOOD, secrets={"SHOP_TOKEN": "sk-1-shop"}, per_day=2))
     yield found
     async with db.api() as conn:
         if "shop" in {found.name for found, _ in await connections.everything(conn)}:
@@ -245,7 +245,7 @@ async def test_a_row_holds_no_value_and_comes_back_as_it_was(
     async with db.api() as conn:
         assert await connections.get(conn, "shop") == made
         text = str(await (await conn.execute("SELECT c::text FROM pocketlet.connection c")).fetchall())
-        assert "sk-1" not in text + repr(made) + repr(replace(GOOD, secrets={"SHOP_TOKEN": "sk-1"}))
+        assert "sk-1-shop" not in text + repr(made) + repr(replace(GOOD, secrets={"SHOP_TOKEN": "sk-1-shop"}))
         assert "SHOP_TOKEN" in text
         await connection_changes.add(conn, key, replace(GOOD, name="sh-op"))
         for name in ("shop", "sh_op"):
@@ -266,8 +266,8 @@ async def test_without_a_grant_an_agent_has_nothing(
         assert await connection_changes.grant(conn, "shop", agent.name) == []
         assert await connections.of_agent(conn, agent.id) == [made]
         placed, scrub = await connections.credentials(conn, key, made, agent.id)
-        assert placed == [wire.Secret(value="sk-1", header="Authorization", prefix="Bearer ")]
-        assert scrub == ["sk-1"]
+        assert placed == [wire.Secret(value="sk-1-shop", header="Authorization", prefix="Bearer ")]
+        assert scrub == ["sk-1-shop"]
         await connection_changes.switch(conn, "shop", off=True)
         assert await connections.of_agent(conn, agent.id) == []
         with pytest.raises(errors.Refused, match="switched"):
@@ -315,7 +315,7 @@ async def test_places_of_secrets(db: pool.Database, key: bytes) -> None:
         connections.Place("header", "KEY", "X-Api-Key", "Key "),
         connections.Place("query", "KEY", "api_key"),
     )
-    secrets = {"LOGIN": "us:pässword", "KEY": "k-1"}
+    secrets = {"LOGIN": "us:pässword", "KEY": "k-1-of-shop"}
     draft = replace(GOOD, name="places", auth=connections.Auth("basic", places), secrets=secrets)
     async with db.api() as conn:
         made = await connection_changes.add(conn, key, draft)
@@ -325,7 +325,7 @@ async def test_places_of_secrets(db: pool.Database, key: bytes) -> None:
             ("X-Api-Key", "Key ", ""),
             ("", "", "api_key"),
         ]
-        assert set(scrub) == {"us:pässword", "pässword", "k-1"}
+        assert set(scrub) == {"us:pässword", "pässword", "k-1-of-shop"}
         assert not await connections.rejected(conn, key, made, placed)
         assert connections.reserved(made) == {"api_key"}
         await connection_changes.remove(conn, "places")
@@ -382,12 +382,12 @@ async def test_each_change_is_in_the_audit_trail(
     said = [row["action"] for row in rows if row["subject"] == "shop" and row["action"].startswith("connection.")]
     verbs = ("add", "allow", "disallow", "grant", "revoke", "off", "on", "note", "remove")
     assert said[: len(verbs)] == [f"connection.{verb}" for verb in reversed(verbs)]
-    assert "sk-1" not in str(rows)
+    assert "sk-1-shop" not in str(rows)
 
 
 async def test_agents_can_not_touch_the_tables(db: pool.Database, app: str) -> None:
     tables = ("connection", "connection_grant", "connection_token", "connection_use")
-    for role in (app, f"{app}_ro", f"{app}_mgr", f"{app}_try"):
+    for role in (app, f"{app}_ro", f"{app}_mgr", f"{app}_try", f"{app}_bnd"):
         for table in tables:
             for text in (f"SELECT * FROM pocketlet.{table}", f"DELETE FROM pocketlet.{table}"):
                 with pytest.raises(pool.DatabaseError, match="permission denied"):

@@ -215,18 +215,28 @@ async def test_a_cancelled_session_leaves_no_program(world: World) -> None:
     assert not [line for line in command_lines() if str(world.file).encode() in line]
 
 
-BAD: list[list[dict[str, Any]]] = [
-    tools("echo", "echo"),
-    tools(*(f"t{number}" for number in range(mcp_client.MAX_TOOLS + 1))),
-    tools("echo", description="x" * (mcp_client.MAX_ENTRY + 1)),
-    tools("ec ho"),
-    tools("e\u200bcho"),
+ODD: list[tuple[list[dict[str, Any]], str]] = [
+    (tools("echo", "echo"), "lists it twice"),
+    (tools("echo", description="x" * (mcp_client.MAX_ENTRY + 1)), "it is described in 6"),
+    (tools("ec ho"), "its name"),
+    (tools("e\u200bcho"), "its name"),
+    (tools("e" * 129), "its name"),
+    (tools("e\x00"), "its name"),
 ]
 
 
-@pytest.mark.parametrize("listed", BAD, ids=["twice", "many", "long", "blank", "unseen"])
-async def test_a_list_that_can_not_be_used(world: World, listed: list[dict[str, Any]]) -> None:
-    world.set(listed)
+@pytest.mark.parametrize(("odd", "why"), ODD, ids=["twice", "long", "blank", "unseen", "name", "nul"])
+async def test_a_tool_that_can_not_be_used_is_left_out_alone(world: World, odd: list[dict[str, Any]], why: str) -> None:
+    world.set([*odd, *tools("zap")])
+    left_out, zap = await mcp_client.listing(world.server)
+    assert why in left_out.fault
+    assert not mcp_client.NAME.fullmatch(left_out.tool) or why == "lists it twice"
+    assert (zap.tool, zap.fault) == ("zap", "")
+    assert (await ask(world.server, "zap", {"a": 1})) == '{"a": 1}'
+
+
+async def test_a_list_without_end_can_not_be_used(world: World) -> None:
+    world.set(tools(*(f"t{number}" for number in range(mcp_client.MAX_TOOLS + 1))))
     with pytest.raises(errors.BadInput):
         await mcp_client.listing(world.server)
 

@@ -186,6 +186,15 @@ def test_a_pin_reaches_only_what_it_names(address: str, pinned: list[str], *, re
     assert (addresses.unpinned(address, pinned) is None) is reached
 
 
+@pytest.mark.parametrize(
+    "pin", ["0.0.0.0/0", "10.0.0.0/8", "192.168.0.0/23", "::/0", "fd00::/63", "bogus", "10.0.0.5:80"]
+)
+def test_a_pin_is_narrow_and_the_hint_shows_one(pin: str) -> None:
+    with pytest.raises(errors.BadInput) as caught:
+        addresses.check_pins(["10.0.0.0/24", "fd00::/64", pin])
+    assert "--pin 192.168.1.5" in caught.value.hint
+
+
 @pytest.mark.parametrize("pin", ["localhost", "192.168.1.1/24", "127.1", "", "10.0.0.0/33", "fe80::1%eth0/64"])
 def test_a_pin_is_an_address_or_a_network(pin: str) -> None:
     with pytest.raises(errors.BadInput):

@@ -19,6 +19,7 @@ LOGINS = {
     "reader": "mallory_ro",
     "gate": "mallory_ro",
     "trial": "mallory_try",
+    "bound": "mallory_bnd",
     "app": "mallory",
     "peer": "alice",
     "platform": "pd_api",
@@ -60,12 +61,12 @@ def entries() -> dict[str, dict[str, object]]:
 
 
 def attempts() -> Iterator[Attempt]:
-    """One attempt for each login that an entry names; what a reader is refused, a trial is refused too."""
+    """One attempt for each login that an entry names; what a reader is refused, a trial and a bound reader are, too."""
     for name, entry in entries().items():
         for expected in EXPECTATIONS:
             named = list(entry.get(expected, ()))
             if expected == "refused" and "reader" in named and "sql" in entry:
-                named.append("trial")
+                named += ["trial", "bound"]
             for login in named:
                 states = set(entry.get("state", ())) or {"42501"}
                 if login == "gate":
@@ -104,7 +105,7 @@ async def _directly(database: pool.Database, login: str, statements: list[str]) 
     said: list[str] = []
     async with database.login(LOGINS[login]) as conn:
         conn.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
-        if login in ("reader", "trial"):
+        if login in ("reader", "trial", "bound"):
             await conn.execute("SET default_transaction_read_only = off")
         for number, statement in enumerate(statements):
             try:

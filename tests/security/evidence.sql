@@ -5,6 +5,7 @@ UNION ALL SELECT 'memories of mallory', (SELECT md5(string_agg(m::text, ',' ORDE
 UNION ALL SELECT 'superseded memories of mallory', (SELECT count(*)::text FROM mallory.memories_before)
 UNION ALL SELECT 'results of mallory', (SELECT count(*)::text FROM mallory.results)
 UNION ALL SELECT 'versions of trials', (SELECT count(*)::text FROM pocketlet.past)
+UNION ALL SELECT 'whom sessions read for', (SELECT count(*)::text FROM pocketlet.scope)
 UNION ALL SELECT 'roles', (SELECT md5(string_agg(r::text, ',' ORDER BY oid)) FROM pg_authid r)
 UNION ALL SELECT 'memberships', (SELECT md5(string_agg(m::text, ',' ORDER BY roleid, member)) FROM pg_auth_members m)
 UNION ALL SELECT 'settings of roles',

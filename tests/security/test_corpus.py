@@ -44,7 +44,7 @@ def test_every_entry_is_tried_or_says_why_not() -> None:
     assert all(entries[name].get("note") for name in tried if "residue" in entries[name])
 
 
-@pytest.mark.parametrize("role", ["mallory", "mallory_ro", "mallory_try"])
+@pytest.mark.parametrize("role", ["mallory", "mallory_ro", "mallory_try", "mallory_bnd"])
 @pytest.mark.parametrize("name", ["postgres", "template1"])
 async def test_no_login_to_another_database(arena: pool.Database, role: str, name: str) -> None:
     with pytest.raises(errors.NoPostgres, match="permission denied for database"):
@@ -52,7 +52,9 @@ async def test_no_login_to_another_database(arena: pool.Database, role: str, nam
             pass
 
 
-@pytest.mark.parametrize(("role", "limit"), [("mallory", 10), ("mallory_ro", 5), ("mallory_try", 5)])
+@pytest.mark.parametrize(
+    ("role", "limit"), [("mallory", 10), ("mallory_ro", 5), ("mallory_try", 5), ("mallory_bnd", 5)]
+)
 async def test_connections_are_counted(arena: pool.Database, role: str, limit: int) -> None:
     connections: list[psycopg.AsyncConnection] = []
     try:

@@ -40,7 +40,8 @@ NONE = {
          WHERE m.roleid <> 'pd_app'::regrole""",
     "who inherits from an app": """
         SELECT m.member::regrole FROM pg_auth_members m
-         WHERE m.roleid IN ('mallory'::regrole, 'mallory_ro'::regrole, 'mallory_mgr'::regrole, 'mallory_try'::regrole)
+         WHERE m.roleid IN ('mallory'::regrole, 'mallory_ro'::regrole, 'mallory_mgr'::regrole, 'mallory_try'::regrole,
+                            'mallory_bnd'::regrole)
            AND coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, true)""",
     "rights on the control schema": """
         SELECT n.nspname, a.grantee::regrole FROM pg_namespace n, aclexplode(n.nspacl) a
@@ -73,7 +74,8 @@ NONE = {
         SELECT c.oid::regclass FROM pg_class c
          WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind IN ('r', 'v')
            AND (has_any_column_privilege('mallory_ro', c.oid, 'SELECT')
-                OR has_any_column_privilege('mallory_try', c.oid, 'SELECT'))""",
+                OR has_any_column_privilege('mallory_try', c.oid, 'SELECT')
+                OR has_any_column_privilege('mallory_bnd', c.oid, 'SELECT'))""",
 }
 STATE = """
 SELECT (SELECT json_agg(r ORDER BY oid) FROM pg_roles r) AS roles,

@@ -126,8 +126,8 @@ def test_operations_switch_and_caps(tidy: command_line.Cli, service: outside_ser
     options = ("--auth", "bearer", "--secret", "SHOP", "--pin", "127.0.0.1", "--per-day", 2, "--note", "Slow\x1b[2J.")
     base = ("connect", "add", "shop", "--base-url", f"{service.url}/v1", "--allow", "GET /orders", *options)
     assert tidy(*base, "--yes").code == 0
-    service.access.add("t-1")
-    tidy("secret", "set", "SHOP", stdin="t-1")
+    service.access.add("t-1-of-shop")
+    tidy("secret", "set", "SHOP", stdin="t-1-of-shop")
     keyed = ("connect", "allow", "shop", "POST  /orders", "--class", "keyed", "--harm", "money", "--open", "--json")
     operation = tidy(*keyed).json["allow"][1]
     assert (operation["path"], operation["key_header"], operation["open"]) == ("/orders", "Idempotency-Key", True)

@@ -57,7 +57,7 @@ def test_a_secret_is_granted_changed_and_taken_back(cli: command_line.Cli, talke
 def test_a_new_key_keeps_every_secret(cli: command_line.Cli, home: Path) -> None:
     cli("secret", "set", "SHOP_TOKEN", stdin="hush-hush\n")
     old = (home / "key").read_bytes()
-    assert cli("secret", "rekey", "--json").json == {"rekeyed": 1}
+    assert cli("secret", "rekey", "--json").json == {"rekeyed": 1, "forgotten": []}
     assert (home / "key").read_bytes() != old
     told = cli("secret", "rekey")
     assert told.out == "1 values are sealed with a new key.\n"
@@ -71,7 +71,7 @@ def test_a_new_key_keeps_every_secret(cli: command_line.Cli, home: Path) -> None
 async def test_a_forged_row_is_named_by_verify_doctor_and_anchor(
     cli: command_line.Cli, db: pool.Database, tmp_path: Path, *, as_json: bool
 ) -> None:
-    cli("secret", "set", "SHOP_TOKEN", stdin="x")
+    cli("secret", "set", "SHOP_TOKEN", stdin="hush-hush")
     anchor = tmp_path / "anchor"
     anchor.write_text(cli("audit", "anchor", *["--json"] * as_json).out)
     row = cli("audit", "list", "--json", "--limit", 1).json["audit"][0]["row"]

@@ -1,10 +1,11 @@
-"""What a running installation listens on: the mail port on loopback, and nothing that a browser could reach."""
+"""What a running installation listens on: the ports for mail and for HTTP, on loopback alone."""
 
 import json
 import re
 import signal
 from pathlib import Path
 
+import command_line
 import pytest
 
 
@@ -22,13 +23,14 @@ def listening(pid: int) -> set[str]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="only Linux tells what a process listens on")
-def test_nothing_listens_but_mail_on_loopback(bare) -> None:
-    with bare.process("up", "--json") as up:
+def test_nothing_listens_but_mail_and_http_on_loopback(bare: command_line.Cli) -> None:
+    cli = command_line.Cli({**bare.env, "POCKETLET_MAIL_PORT": "0", "POCKETLET_PORT": "0"})
+    with cli.process("up", "--json") as up:
         assert up.stdout is not None
         started = json.loads(up.stdout.readline())
-        ports = {address.partition(":")[2] for address in listening(up.pid)}
+        ports = {int(address.partition(":")[2], 16) for address in listening(up.pid)}
         addresses = {address.partition(":")[0] for address in listening(up.pid)}
         up.send_signal(signal.SIGTERM)
         up.communicate()
     assert addresses <= {"0100007F", "00000000000000000000000001000000"}  # 127.0.0.1 and ::1
-    assert len(ports) <= 1, started
+    assert ports == {int(started[name].rpartition(":")[2]) for name in ("mail", "url")}

@@ -36,7 +36,7 @@ def write(file: Path, description: str, *names: str) -> None:
 def added(cli: command_line.Cli, world: Path) -> Iterator[str]:
     assert cli("mcp", "add", "notes", "--", sys.executable, PROGRAM, world).code == 0
     yield "notes"
-    cli("mcp", "remove", "notes")
+    cli("mcp", "remove", "notes", "--yes")
 
 
 def states(found: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -73,7 +73,9 @@ def test_a_server_from_adding_to_removing(
     assert cli("mcp", "on", added).out == "notes is on.\n"
     assert cli("mcp", "revoke", added, talker).out == "talker may no longer use notes.\n"
     assert cli("mcp", "revoke", added, talker).code == 6
-    assert cli("mcp", "remove", added, "--json").json == {"server": added, "removed": True}
+    kept = cli("mcp", "remove", added)
+    assert (kept.code, "`pocketlet mcp remove notes --yes`" in kept.err) == (4, True)
+    assert cli("mcp", "remove", added, "--yes", "--json").json == {"server": added, "removed": True}
     assert cli("mcp", "show", added).code == 6
     audit = cli("audit", "list", "--json").out
     for action in ("add", "tool_on", "tool_off", "grant", "off", "on", "revoke", "remove"):
@@ -91,16 +93,33 @@ def test_a_tool_is_turned_on_only_as_it_was_shown(cli: command_line.Cli, added: 
     assert cli("mcp", "review", added, "--on", "echo=harmless").code == 2
 
 
+def test_an_odd_tool_is_left_out_and_said(cli: command_line.Cli, added: str, world: Path) -> None:
+    write(world, "Says it.", "echo", "ec\u200bho")
+    cli("mcp", "review", added)
+    done = cli("mcp", "review", added, "--on", "echo=read", "--json").json
+    assert [(tool["state"], bool(tool["fault"])) for tool in done["tools"]] == [("on", False), ("new", True)]
+    assert (
+        "it is left out: its name is longer than 128 characters, or not of plain ASCII" in cli("mcp", "show", added).out
+    )
+    odd = done["tools"][1]["tool"]
+    assert cli("mcp", "review", added, "--on", f"{odd}=read").code == 2
+    assert cli("mcp", "list", "--json").json["servers"][0]["new"] == 0
+
+
 def test_what_a_server_needs_is_said(cli: command_line.Cli, talker: str, world: Path) -> None:
     command = (sys.executable, PROGRAM, world)
     assert cli("mcp", "add", "keyed", "--secret", "NOTES_TOKEN", "--", *command).code == 0
     missing = cli("mcp", "review", "keyed")
     assert (missing.code, "pocketlet secret set NOTES_TOKEN" in missing.err) == (6, True)
     assert "pocketlet secret grant NOTES_TOKEN talker" in cli("mcp", "grant", "keyed", talker).err
-    assert cli("secret", "set", "NOTES_TOKEN", stdin="a-secret-token").code == 0
+    lacking = cli("secret", "set", "NOTES_TOKEN", stdin="a-secret-token")
+    assert (lacking.code, "talker can't use keyed now: `pocketlet secret grant NOTES_TOKEN talker`" in lacking.err) == (
+        0,
+        True,
+    )
     assert cli("mcp", "review", "keyed").code == 0
     assert "a-secret-token" not in cli("mcp", "show", "keyed", "--json").out
-    cli("mcp", "remove", "keyed")
+    cli("mcp", "remove", "keyed", "--yes")
     cli("secret", "remove", "NOTES_TOKEN")
 
 
@@ -130,4 +149,4 @@ def test_a_server_that_does_not_answer(cli: command_line.Cli) -> None:
     result = cli("mcp", "review", "mute", "--json")
     assert (result.code, result.json["error"]["kind"]) == (7, "ServiceUnreachable")
     assert "It said: 'no module'" in result.json["error"]["message"]
-    assert cli("mcp", "remove", "mute").code == 0
+    assert cli("mcp", "remove", "mute", "--yes").code == 0

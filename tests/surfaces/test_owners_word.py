@@ -39,10 +39,19 @@ def test_an_edited_text_is_what_goes(desk: command_line.Cli, letter: Path, tmp_p
     number = asked(desk, letter)
     (tmp_path / "own.txt").write_text("Dear Ann, it is on its way.\n")
     told = desk("approve", number, "--edit", tmp_path / "own.txt", "--json")
+    assert "This text goes instead:\n  | Dear Ann, it is on its way.\n" in told.err
+    assert "do not show" not in told.err
     assert told.code == 7  # there is no mail server here: it is approved, and waits
     effect = told.json["effects"][-1]
     assert (effect["state"], effect["request"]["body"]) == ("approved", "Dear Ann, it is on its way.\n")
     assert [one["state"] for one in told.json["effects"]] == ["replaced", "approved"]
+
+
+def test_what_does_not_show_in_an_edit_is_drawn(desk: command_line.Cli, letter: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.txt").write_text("Dear Ann,\npay here\u202e:\u200b\nexample.com/x\n")
+    told = desk("approve", asked(desk, letter), "--edit", tmp_path / "own.txt")
+    assert "  | pay here⟨U+202E⟩:⟨U+200B⟩\n  | example.com/x\n" in told.err
+    assert "it holds 2 characters that do not show" in told.err
 
 
 def test_flags_that_contradict(desk: command_line.Cli, letter: Path, tmp_path: Path) -> None:

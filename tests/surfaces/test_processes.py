@@ -111,11 +111,11 @@ def test_secrets_are_sealed_and_never_shown(cli: command_line.Cli, home: Path) -
     assert listed.json == {"secrets": ["SOME_KEY"]}
     assert "hush" not in listed.out + listed.err
     assert stat.S_IMODE((home / "key").stat().st_mode) == 0o600
-    assert cli("secret", "remove", "SOME_KEY", "--json").json == {"secret": "SOME_KEY", "removed": True}
+    assert cli("secret", "remove", "SOME_KEY", "--json").json["removed"] is True
 
 
 def test_doctor_sees_a_key_that_others_may_read(cli: command_line.Cli, home: Path) -> None:
-    cli("secret", "set", "SOME_KEY", stdin="x")
+    cli("secret", "set", "SOME_KEY", stdin="hush-hush")
     (home / "key").chmod(0o644)
     try:
         result = cli("doctor", "--json")

@@ -87,6 +87,8 @@ def test_an_update_shows_what_is_new_and_keeps_edits(desk: command_line.Cli, tmp
     assert "+n3" in both.out
     assert desk("skill", "update", "desk", "invoices", "--yes", "--json").code == 6
     assert desk("skill", "update", "desk", "invoices", "--json").json["conflicts"] == ["notes.md"]
+    contradicting = desk("skill", "update", "desk", "invoices", "--ours", "--theirs", "--yes")
+    assert (contradicting.code, "exclude each other" in contradicting.err) == (2, True)
     settled = desk("skill", "update", "desk", "invoices", "--ours", "--yes", "--json").json
     assert settled["done"] is True
     assert "nothing new" in desk("skill", "update", "desk", "invoices").out

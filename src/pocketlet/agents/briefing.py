@@ -12,6 +12,7 @@ from pocketlet.platform.gateways import models
 
 MAX_LESSONS = 10
 LESSON_BYTES = 2_400
+SKILL_BYTES = 12_000  # of the texts of skills that a briefing holds, about 3,000 tokens
 AUTHORITY = {"owner": 0, "member": 1, "outcome": 2}
 
 
@@ -76,6 +77,22 @@ def choose(lessons: tuple[playbooks.Lesson, ...], facts: Mapping[str, str]) -> t
     return chosen, len(fitting) - len(chosen)
 
 
+def given(playbook: playbooks.Playbook, facts: Mapping[str, str]) -> list[playbooks.Skill]:
+    """The skills whose text a run with these facts is given at once, as agent.toml says; what does not fit is left to
+    the tool `skill`. Those with more facts go first, then by name.
+    """
+    wanted = playbook.manifest.skills
+    known = [skill for skill in playbook.skills if skill.name in wanted]
+    fitting = [one for one in known if all(facts.get(key) == value for key, value in wanted[one.name].items())]
+    chosen: list[playbooks.Skill] = []
+    left = SKILL_BYTES
+    for skill in sorted(fitting, key=lambda one: (-len(wanted[one.name]), one.name)):
+        if (size := len(skill.text.encode())) <= left:
+            chosen.append(skill)
+            left -= size
+    return chosen
+
+
 def lesson_line(lesson: playbooks.Lesson) -> str:
     """A lesson as a briefing shows it."""
     return f"- [lesson {lesson.name}] {lesson.topic}: {lesson.body}"
@@ -100,6 +117,7 @@ def compile_run(
     sections.append(section("Lessons", "\n".join(lesson_line(lesson) for lesson in lessons)))
     index = "\n".join(f"- {skill.name}: {skill.description}" for skill in playbook.skills)
     sections.append(section("Skills", index if "skill" in manifest.tools else ""))
+    sections += [section(f"Skill {skill.name}, whole", skill.text) for skill in given(playbook, facts)]
     sections.append(section("Tables", playbook.tables))
     return Briefing(
         system="\n\n".join(text for text in sections if text),

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from pocketlet import errors
-from pocketlet.agents import code, outward, runs, table, toolbox
+from pocketlet.agents import code, correspondent, outward, runs, table, toolbox
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool, queries, reader
 from pocketlet.platform import apps, messages
@@ -31,14 +31,18 @@ async def look(
         return replace(toolbox.refusal(error, label), meta={"memory_version": error.version})
 
 
-def _login(context: toolbox.Context, as_of: int | None) -> str:
+async def _login(context: toolbox.Context, as_of: int | None) -> str | reader.Bound:
     if context.run.kind in MANAGERS:
         return apps.manager(context.schema)
-    return apps.reader(context.schema) if as_of is None else apps.trial(context.schema)
+    entity = correspondent.of(context.sender.task)
+    if entity is None:
+        return apps.reader(context.schema) if as_of is None else apps.trial(context.schema)
+    await correspondent.ready(context.database, context.run.agent_id)
+    return reader.Bound(apps.bound(context.schema), entity)
 
 
 async def _sql(context: toolbox.Context, args: Mapping[str, Any], as_of: int | None) -> toolbox.Outcome:
-    rows = await reader.query(context.database, _login(context, as_of), args["query"], as_of=as_of)
+    rows = await reader.query(context.database, await _login(context, as_of), args["query"], as_of=as_of)
     label = await _label(context, rows.tables, rows.version)
     return toolbox.Outcome(table.render(rows), label=label, meta=_meta(rows) | {"numbers": table.numbers(rows)})
 
@@ -68,7 +72,8 @@ async def _label(context: toolbox.Context, read: Set[str], version: int) -> str:
 
 async def _search(context: toolbox.Context, args: Mapping[str, Any], as_of: int | None) -> toolbox.Outcome:
     values = {"words": args["words"], "entity": args.get("entity")}
-    rows = await reader.query(context.database, _login(context, as_of), Q["search"], params=values, as_of=as_of)
+    login = await _login(context, as_of)
+    rows = await reader.query(context.database, login, Q["search"], params=values, as_of=as_of)
     position = rows.columns.index("integrity") if "integrity" in rows.columns else None
     read = {str(row[position]) for row in rows.rows} if position is not None else set[str]()
     return toolbox.Outcome(table.render(rows), label=labels.join("own-data", *read), meta=_meta(rows))
@@ -79,7 +84,8 @@ async def _read(context: toolbox.Context, args: Mapping[str, Any], as_of: int | 
     if name not in CORE:
         raise errors.BadInput("Only rows of memories and results are read by id; use sql for other tables.")
     values = {"id": args["id"], "start": (args.get("page", 1) - 1) * PAGE + 1, "length": PAGE}
-    rows = await reader.query(context.database, _login(context, as_of), Q[f"read_{name}"], params=values, as_of=as_of)
+    login = await _login(context, as_of)
+    rows = await reader.query(context.database, login, Q[f"read_{name}"], params=values, as_of=as_of)
     if not rows.rows:
         return replace(toolbox.refusal(errors.NotFound(f"{name} has no row {args['id']}.")), meta=_meta(rows))
     title, body, size, integrity = rows.rows[0]
@@ -122,12 +128,13 @@ async def _attachment(context: toolbox.Context, args: Mapping[str, Any]) -> tool
 
 async def _remember(context: toolbox.Context, args: Mapping[str, Any]) -> toolbox.Outcome:
     run = context.run
+    about, entity = args.get("entity"), correspondent.of(context.sender.task)
     values = {
         "agent_id": context.sender.agent.id,
         "kind": args["kind"],
         "subject": args["subject"][:500],
         "body": args.get("body", ""),
-        "entity": args.get("entity"),
+        "entity": about if entity is None else entity or None,  # else a mail could put words into another's memory
         "label": run.label,
         "run": run.id,
         "step": context.seq,
@@ -138,7 +145,8 @@ async def _remember(context: toolbox.Context, args: Mapping[str, Any]) -> toolbo
         if run.kind == "run" and not run.dry:  # trials and dry runs leave no trace in the memory
             await conn.execute(queries.named(Q["remember"], schema=context.schema), values)
 
-    return toolbox.Outcome("remembered", commit=commit)
+    kept = entity is None or about in (None, entity)
+    return toolbox.Outcome("remembered" if kept else f"remembered, as about {entity or 'nobody'}", commit=commit)
 
 
 TOOLS: Mapping[str, toolbox.Tool] = {

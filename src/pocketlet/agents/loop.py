@@ -17,6 +17,7 @@ from pocketlet.agents import (
 )
 from pocketlet.agents import (
     brakes,
+    deadlines,
     effects,
     journal,
     mailing,
@@ -116,12 +117,12 @@ async def _put_off(engine: Engine, run: runs.Run, error: errors.ModelPaused) -> 
 
 
 async def _fail(engine: Engine, kind: Kind, run: runs.Run, error: errors.PocketletError) -> None:
-    hint = error.hint.replace("RUN", str(run.id))
+    ending = {"error": str(error), "hint": error.hint.replace("RUN", str(run.id)), "exit_code": error.exit_code}
+    outcome = "quarantined" if isinstance(error, errors.Quarantined) else "failed"
     try:
         async with engine.database.api() as conn:
-            await runs.rest(
-                conn, run, "failed", error=str(error), hint=hint, exit_code=error.exit_code, outcome="failed"
-            )
+            await runs.rest(conn, run, "failed", outcome=outcome, **ending)
+            await deadlines.tell(conn, run, error)
             await abandon(conn, kind, run, str(error))
     except errors.LostRun:
         log.info("run %s goes on elsewhere", run.id)
@@ -136,16 +137,19 @@ async def abandon(conn: pool.Conn, kind: Kind, run: runs.Run, why: str) -> None:
 
 
 async def _drive(engine: Engine, kind: Kind, run: runs.Run) -> None:
+    deadlines.check(run)
     async with engine.database.api() as conn:
         agent = await agents.by_id(conn, run.agent_id)
         stored = await revisions.load(conn, agent, run.revision)
+        await runs.begin(conn, run, stored.manifest.deadline)
         playbook, off = await skills.in_force(conn, agent, run.revision, stored)
     if off:
         names = ", ".join(one.skill.name for one in off)
         log.warning("run %s does without skill %s: its text is not what was installed", run.id, names)
     work = Work(run, agent, playbook, tasks.from_record(run.input))
     if kind.more:
-        work = replace(work, more=await kind.more(engine.database, work))
+        async with deadlines.cut(deadlines.STEP):
+            work = replace(work, more=await kind.more(engine.database, work))
     async with engine.database.api() as conn:
         briefing = await _briefing(engine, conn, kind, work)
         today = playbook if agent.current == run.revision else await revisions.load(conn, agent, agent.current)
@@ -153,16 +157,18 @@ async def _drive(engine: Engine, kind: Kind, run: runs.Run) -> None:
     manifest = replace(playbook.manifest, budget=today.manifest.budget)  # money is the owner's word of today
     while True:
         work = replace(work, run=replace(run, label=labels.join(run.label, *(step.label for step in steps))))
-        if await _stopped(engine, kind, work):
+        left = await _time_left(engine, kind, work)
+        if left is None:
             return None
         state = journal.fold(steps)
-        if state.pending:
-            step = await _use_tool(engine, kind, work, steps, state)
-        elif steps and steps[-1].kind == "model":
+        if steps and steps[-1].kind == "model" and not state.pending:
             return await _finish(engine, kind, work, steps, _in_words(steps[-1]))
-        else:
-            _check_limits(work, steps)
-            step = await engine.thinker.think(work.run, work.agent, manifest, briefing, state)
+        async with deadlines.cut(left):
+            if state.pending:
+                step = await _use_tool(engine, kind, work, steps, state)
+            else:
+                _check_limits(work, steps)
+                step = await engine.thinker.think(work.run, work.agent, manifest, briefing, state)
         if step is None:
             return None
         steps.append(journal.as_stored(step))
@@ -198,18 +204,19 @@ async def _briefing(engine: Engine, conn: pool.Conn, kind: Kind, work: Work) -> 
     return briefings.from_record(record["briefing"])
 
 
-async def _stopped(engine: Engine, kind: Kind, work: Work) -> bool:
-    """Whether the run takes no further step here: its owner stopped it, or this worker is leaving."""
+async def _time_left(engine: Engine, kind: Kind, work: Work) -> float | None:
+    """Seconds until the deadline; None if the run takes no further step here: it was stopped, or the worker leaves."""
     if engine.leaving.is_set():
         async with engine.database.api() as conn:
             await runs.put_off(conn, work.run, clock.now(), "")
-        return True
+        return None
     async with engine.database.api() as conn:
-        if not await runs.hold(conn, work.run):
-            return False
+        held = await runs.hold(conn, work.run)
+        if not held.stop:
+            return held.left
         await runs.rest(conn, work.run, "stopped", outcome="stopped", result="Stopped by the owner.")
         await abandon(conn, kind, work.run, "It was stopped by the owner.")
-    return True
+    return None
 
 
 def _check_limits(work: Work, steps: Sequence[journal.Step]) -> None:
@@ -277,4 +284,5 @@ async def _finish(
         if last:
             await journal.write(conn, work.run.id, work.run.fence, last)
         await kind.finish(conn, work, steps, finish)
+        await deadlines.over(conn, work.run)
         await runs.rest(conn, work.run, "done", outcome=finish.outcome, result=finish.summary)

@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import cast
 
 from pocketlet import errors
+from pocketlet.agents.triggers import specs
+from pocketlet.db import bounds
 from pocketlet.platform import compose
 
 RUN_TOOLS = ("sql", "search", "read", "skill", "attachment", "remember", "send_mail", "http", "code")
@@ -27,16 +29,21 @@ KEYS = frozenset(
         "facts",
         "learning",
         "dry_run",
+        "reads",
+        "skills",
+        "zone",
     )
-) | {"max_steps", "max_tokens"}
+) | {"max_steps", "max_tokens", "deadline"}
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """The parsed file. Money is in USD; `facts` maps a fact to its values and the words that show each.
 
+    `skills`: by name the facts with which a run is given the whole text of a skill at once.
     `adopt`: proven (a change that has passed the gate counts) or ask (the owner decides on every change).
-    `dry_run`: nothing is sent.
+    `dry_run`: nothing is sent. `reads`: what a run may read whose task is somebody's mail. `deadline`: seconds that a
+    run may take, waiting for a person not counted.
     """
 
     name: str
@@ -49,13 +56,25 @@ class Manifest:
     recipients: tuple[str, ...] = ()
     mail_address: str = ""
     mail_name: str = ""
-    mail_trigger: str = ""
+    triggers: tuple[specs.Spec, ...] = ()
     facts: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict[str, Mapping[str, tuple[str, ...]]])
     adopt: str = "proven"
     dry_run: bool = False
     max_steps: int = 40
     max_tokens: int = 2048
+    deadline: int = 3600
     notes: tuple[str, ...] = ()
+    reads: bounds.Reads = field(default_factory=bounds.Reads)
+    skills: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+
+    @property
+    def mail_trigger(self) -> str:
+        """The address to which a mail starts a run; empty if there is none."""
+        return _first_mail(self.triggers)
+
+
+def _first_mail(triggers: tuple[specs.Spec, ...]) -> str:
+    return next((spec.source for spec in triggers if spec.kind == "mail"), "")
 
 
 @functools.lru_cache(maxsize=256)
@@ -69,13 +88,11 @@ def parse(text: str, *, where: str = "agent.toml") -> Manifest:
         if not isinstance(data.get(key), str) or not data[key].strip():
             raise errors.BadAgent(f"{where} needs `{key}` (a text).")
     mail = _table(data, "mail", where)
-    for table, key in ((mail, "address"), (_table(data, "triggers", where), "mail")):
-        if address := _text(table, key, where):
-            _address(address, f"{where}: `{key}`")
-    triggers = _table(data, "triggers", where)
+    if address := _text(mail, "address", where):
+        _address(address, f"{where}: `address`")
+    triggers = specs.parse(_table(data, "triggers", where), _text(data, "zone", where) or "UTC", where)
     approvals, recipients = _approvals(data.get("approvals", {}), where)
     notes = [f"{where}: `{key}` is not known and was left alone." for key in sorted(data.keys() - KEYS)]
-    notes += [f"{where}: trigger `{key}` is not available yet." for key in sorted(triggers.keys() - {"mail"})]
     return Manifest(
         name=data["name"],
         job=data["job"].strip(),
@@ -85,15 +102,18 @@ def parse(text: str, *, where: str = "agent.toml") -> Manifest:
         budget=_budget(data.get("budget", {}), where),
         approvals=approvals,
         recipients=recipients,
-        mail_address=_text(mail, "address", where) or _text(triggers, "mail", where),
+        mail_address=_text(mail, "address", where) or _first_mail(triggers),
         mail_name=_text(mail, "name", where),
-        mail_trigger=_text(triggers, "mail", where).lower(),
+        triggers=triggers,
         facts=_facts(_table(data, "facts", where), where),
         adopt=_adopt(_table(data, "learning", where), where),
         dry_run=_switch(data, "dry_run", where),
         max_steps=_count(data, "max_steps", 40, where),
         max_tokens=_count(data, "max_tokens", 2048, where),
+        deadline=_deadline(data, where),
         notes=tuple(notes),
+        reads=bounds.read(_table(data, "reads", where), where),
+        skills=_skills(_table(data, "skills", where), where),
     )
 
 
@@ -116,6 +136,13 @@ def _count(data: Mapping[str, object], key: str, default: int, where: str) -> in
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise errors.BadAgent(f"{where}: `{key}` must be a whole number above 0.")
     return value
+
+
+def _deadline(data: Mapping[str, object], where: str) -> int:
+    try:
+        return specs.seconds(_text(data, "deadline", where) or "1 hour")
+    except errors.BadInput as error:
+        raise errors.BadAgent(f"{where}: `deadline`: {error}", hint=error.hint) from error
 
 
 def _switch(data: Mapping[str, object], key: str, where: str) -> bool:
@@ -179,6 +206,17 @@ def _address(text: str, what: str) -> str:
         return compose.address(text.strip()).lower()
     except errors.BadInput as error:
         raise errors.BadAgent(f"{what}: {error}", hint=error.hint) from error
+
+
+def _skills(table: Mapping[str, object], where: str) -> Mapping[str, Mapping[str, str]]:
+    found: dict[str, Mapping[str, str]] = {}
+    for name in table:
+        when = _table(_table(table, name, where), "when", where)
+        if set(_table(table, name, where)) != {"when"} or not all(isinstance(value, str) for value in when.values()):
+            hint = f'For example [skills.{name}] when = {{intent = "late_order"}}; {{}} is every run.'
+            raise errors.BadAgent(f"{where}: `skills.{name}` has `when`, with facts and their values.", hint=hint)
+        found[name] = cast("Mapping[str, str]", when)
+    return found
 
 
 def _facts(table: Mapping[str, object], where: str) -> Mapping[str, Mapping[str, tuple[str, ...]]]:

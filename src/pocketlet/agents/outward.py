@@ -152,12 +152,13 @@ async def _http(context: toolbox.Context, args: Mapping[str, Any]) -> toolbox.Ou
     name = str(args["connection"])
     async with context.database.api() as conn:
         mine = {item.name: item for item in await connections.of_agent(conn, context.run.agent_id)}
-    connection = mine.get(name)
+        connection = mine.get(name)
+        overdue = await connections.overdue(conn, connection, context.run.agent_id) if connection else ""
     asked = canonical(args) | {"connection": name, "base": connection.base_url if connection else ""}
     if connection and (taken := connections.reserved(connection) & {pair[0] for pair in asked["query"]}):
         raise errors.BadInput(f"The wire adds {', '.join(sorted(taken))} itself: leave it out.")
     operation = connections.matching(connection, asked["method"], asked["path"]) if connection else None
-    effect = await _planned(context, _intent(asked, operation))
+    effect = await _planned(context, _intent(asked, operation, overdue))
     if connection is None:
         return toolbox.Outcome(error=f"blocked: {effect.response if effect else 'there is no such connection'}")
     carrier = Requests(context.database, context.home, context.run.agent_id, connection, context.sender.instance)
@@ -193,7 +194,7 @@ async def _mcp(context: toolbox.Context, call: mcp_tools.Prepared) -> toolbox.Ou
     return await act(context, effect, mcp_tools.Carrier(context.database, context.home, context.run.agent_id))
 
 
-def _intent(asked: Mapping[str, Any], operation: connections.Operation | None) -> effects.Intent:
+def _intent(asked: Mapping[str, Any], operation: connections.Operation | None, overdue: str) -> effects.Intent:
     effect_class, harm = (operation.effect, operation.harm) if operation else ("unsafe", "irreversible")
     carried = () if operation and operation.open else _carried(asked, operation)
     if effect_class == "read" and asked["body"]:
@@ -207,6 +208,7 @@ def _intent(asked: Mapping[str, Any], operation: connections.Operation | None) -
         tuple(mcp_tools.texts(json.loads(asked["body"]) if asked["type"] == "application/json" else asked["body"])),
         carried,
         granted=operation is not None,
+        overdue=overdue,
     )
     return effects.Intent("http", effect_class, call, where, asked, pool.canonical(asked).encode())
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pocketlet import errors
 from pocketlet.agents import agent as agents
+from pocketlet.agents import correspondent, revisions
 from pocketlet.agents import folder as folders
 from pocketlet.agents import playbook as playbooks
-from pocketlet.agents import revisions
 from pocketlet.db import bulk, pool
 from pocketlet.platform import apps
 
@@ -33,7 +33,9 @@ async def load(database: pool.Database, path: Path, *, origin: str = "import") -
             playbook = replace(folder.playbook, tables=tables)
             n = await revisions.add(conn, agent, playbook, revisions.Change(f"imported from {path.name}"))
             await revisions.decide(conn, agent, n, "import")
-        return replace(agent, current=n)
+            agent = replace(agent, current=n)
+            await correspondent.bind(database, conn, agent, playbook)
+        return agent
     except BaseException:
         if installed:
             await asyncio.shield(apps.uninstall(database, name))
@@ -79,6 +81,7 @@ async def renew(database: pool.Database, path: Path) -> tuple[agents.Agent, int]
         n = await revisions.add(conn, agent, new, change)
         await revisions.decide(conn, agent, n, "import")
         await agents.imported(conn, agent.id)
+        await correspondent.bind(database, conn, replace(agent, current=n), new)
     return agent, n
 
 

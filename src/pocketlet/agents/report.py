@@ -16,7 +16,7 @@ from pocketlet.db import pool, queries
 from pocketlet.platform import ledger
 
 Q = queries.load("report")
-PART = re.compile(r"\n\n(?=# (?:Agent|Job|Instructions|Lessons|Skills|Tables|Facts|Memory)\n)")
+PART = re.compile(r"\n\n(?=# (?:Agent|Job|Instructions|Lessons|Skills|Skill \S+, whole|Tables|Facts|Memory)\n)")
 ENDED = ("done", "failed", "stopped")
 
 

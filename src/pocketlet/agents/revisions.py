@@ -8,6 +8,7 @@ from typing import Any
 from pocketlet import errors
 from pocketlet.agents import agent as agents
 from pocketlet.agents import playbook as playbooks
+from pocketlet.agents.triggers import stored as triggers
 from pocketlet.db import pool, queries
 
 Q = queries.load("revisions")
@@ -129,6 +130,8 @@ async def decide(conn: pool.Conn, agent: agents.Agent, n: int, verdict: str, **w
     await conn.execute(Q["decide"], values)
     if verdict not in STANDING_STILL:
         await conn.execute(Q["point"], {"agent": agent.id, "n": n})
+        manifest = (await load(conn, agent, n)).manifest
+        await triggers.follow(conn, agent.id, agent.name, manifest.triggers)
 
 
 def _check(n: int, state: str, verdict: str) -> None:

@@ -1,5 +1,6 @@
 """Runs as rows: made, claimed, shown, stopped, tried again."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,12 @@ from pocketlet.agents import task as tasks
 from pocketlet.db import pool, queries
 
 Q = queries.load("runs")
+#: What to do instead of trying a run again that is in this state.
+NO_RETRY = {
+    "running": "A worker is at it: `pocketlet show {0}`. If that one was killed, another takes it up within seconds.",
+    "waiting": "`pocketlet approvals` shows what it waits for.",
+    "queued": "It goes on by itself as soon as there is a worker: `pocketlet up`.",
+}
 AT_REST = ("waiting", "done", "failed", "stopped")
 
 
@@ -19,7 +26,8 @@ AT_REST = ("waiting", "done", "failed", "stopped")
 class Run:
     """A run as the loop needs it. `fence` is the worker's claim; `kind`: run, manager, trial or chat.
 
-    `dry`: what it wants to do outside is captured, and not done.
+    `dry`: what it wants to do outside is captured, and not done. `recoveries`: workers that it lost in a row, without a
+    step in between.
     """
 
     id: int
@@ -38,6 +46,7 @@ class Run:
     curation: int | None
     model: str | None
     dry: bool
+    recoveries: int
 
 
 async def create(
@@ -109,10 +118,28 @@ async def put_off(conn: pool.Conn, run: Run, until: datetime, why: str) -> None:
     await conn.execute(Q["put_off"], {"run": run.id, "fence": run.fence, "until": until, "why": why})
 
 
-async def hold(conn: pool.Conn, run: Run) -> bool:
-    """Locks the run for this transaction; whether it was asked to stop. Raises errors.LostRun."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How a held run stands: whether it was asked to stop, and the seconds until its deadline."""
+
+    stop: bool
+    left: float
+
+
+async def hold(conn: pool.Conn, run: Run) -> Held:
+    """Locks the run for this transaction. Raises errors.LostRun."""
     row = await (await conn.execute(Q["hold"], {"run": run.id, "fence": run.fence})).fetchone()
-    return bool(row and row["stop_requested"])
+    return Held(bool(row and row["stop"]), row["left"] if row and row["left"] is not None else math.inf)
+
+
+async def begin(conn: pool.Conn, run: Run, seconds: float) -> None:
+    """Its time runs from now, if it does not yet."""
+    await conn.execute(Q["begin"], {"run": run.id, "fence": run.fence, "seconds": seconds})
+
+
+async def has_slot(conn: pool.Conn, number: int) -> bool:
+    """Whether a trigger started it, and so tells the owner if it fails."""
+    return await (await conn.execute(Q["has_slot"], {"run": number})).fetchone() is not None
 
 
 async def start_briefing(conn: pool.Conn, run: Run, record: Mapping[str, object]) -> None:
@@ -143,7 +170,7 @@ async def retry(conn: pool.Conn, number: int) -> None:
     if row is None:
         raise errors.Conflict(
             f"Run {number} is {run.state}; only a failed or stopped one can be tried again.",
-            hint="Start a new run with `pocketlet run AGENT --input FILE`.",
+            hint=NO_RETRY.get(run.state, "Start a new run with `pocketlet run AGENT --input FILE`.").format(number),
         )
     await conn.execute(Q["enqueue"], {"run": number})
 

@@ -19,9 +19,11 @@ MAX_TEXT = 40_000  # characters that a briefing shows; the rest is cut and said 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`kind`: mail, json or text. `label`: outside for mail, whoever sent it; owner for what the owner typed or gave.
+    """`kind`: mail, json or text, or the kind of its trigger. `label`: outside for mail, whoever sent it; owner for
+    what the owner typed or gave; playbook for the words of a schedule.
 
-    For mail the header fields are filled; `attachments` maps a name to its media type and size in bytes.
+    For mail the header fields are filled; `attachments` maps a name to its media type and size in bytes. `order`: the
+    owner's words, in agent.toml, on what to do with what came.
     """
 
     kind: str
@@ -35,10 +37,12 @@ class Task:
     references: tuple[str, ...] = ()
     attachments: tuple[tuple[str, str, int], ...] = ()
     notes: tuple[str, ...] = ()
+    order: str = ""
 
     def record(self) -> dict[str, Any]:
         """As JSON, for the run's row."""
-        return asdict(self)
+        record = asdict(self)
+        return record if self.order else {key: value for key, value in record.items() if key != "order"}
 
 
 def from_record(record: Mapping[str, Any]) -> Task:
@@ -117,6 +121,8 @@ def render(task: Task, found: Mapping[str, str]) -> str:
         lines += [f"from: {_line(sender)}", f"to: {_line(task.to)}", f"subject: {_line(task.subject)}"]
     lines += [f"attachment: {_line(name)} ({kind}, {size} bytes)" for name, kind, size in task.attachments]
     lines.append("facts: " + ", ".join(f"{key}={value}" for key, value in sorted(found.items()) if key != "trigger"))
+    if task.order:
+        lines += ["", task.order]
     if task.label == "outside":
         return "\n".join([*lines, quote(task.text)])
     return "\n".join([*lines, "", _cut(task.text)])

@@ -1,11 +1,13 @@
 """The runs that do the agent's job: their tools, their briefing, and their end, which is a result."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pocketlet.agents import briefing as briefings
-from pocketlet.agents import journal, lookups, loop, outward, runs, toolbox
+from pocketlet.agents import correspondent, journal, lookups, loop, outward, runs, toolbox
 from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import task as tasks
+from pocketlet.agents.waking import results
 from pocketlet.db import pool
 
 
@@ -19,6 +21,7 @@ def compiled(
     """The briefing of a run of this playbook on this task. `more`: the tools of what the agent is connected to."""
     known = lookups.toolset(playbook.manifest.tools) | dict(more or {})
     tools = tuple(tool.offer for tool in known.values())
+    playbook = replace(playbook, tables=correspondent.tables(playbook, task))
     return briefings.compile_run(playbook, tasks.render(task, facts), facts, tools, model)
 
 
@@ -45,3 +48,4 @@ async def finish(conn: pool.Conn, work: loop.Work, steps: Sequence[journal.Step]
     entity = work.task.sender or None
     result = {"outcome": end.outcome, "entity": entity, "subject": subject, "summary": end.summary}
     await runs.add_result(conn, work.agent, work.run, result)
+    await results.publish(conn, work.agent, work.run, result)

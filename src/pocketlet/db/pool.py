@@ -5,7 +5,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import psycopg_pool
 from psycopg import AsyncConnection, rows
 from psycopg.types.json import Jsonb, set_json_dumps
 
-from pocketlet import errors
+from pocketlet import crashing, errors
 
 Conn = AsyncConnection[rows.DictRow]
 
@@ -143,9 +143,12 @@ class Database:
         }
         return {key: value for key, value in params.items() if value is not None}
 
-    @asynccontextmanager
-    async def login(self, role: str, *, database: str | None = None) -> AsyncGenerator[Conn]:
+    def login(self, role: str, *, database: str | None = None) -> AbstractAsyncContextManager[Conn]:
         """A fresh connection logged in as `role`, in autocommit; closed at the end, so nothing of it is left over."""
+        return crashing.block(self._login(role, database))
+
+    @asynccontextmanager
+    async def _login(self, role: str, database: str | None = None) -> AsyncGenerator[Conn]:
         params = self.conninfo(role) | ({"dbname": database} if database else {})
         with translated():
             async with self._gates[role]:
@@ -159,23 +162,32 @@ class Database:
                 async with conn:
                     yield conn
 
-    @asynccontextmanager
-    async def setup(self) -> AsyncGenerator[Conn]:
+    def setup(self) -> AbstractAsyncContextManager[Conn]:
         """Whoever set the cluster up: for the roles, the hardening, and nothing at run time."""
-        async with self.login(self.address.setup_user) as conn:
+        return crashing.block(self._setup())
+
+    @asynccontextmanager
+    async def _setup(self) -> AsyncGenerator[Conn]:
+        async with self._login(self.address.setup_user) as conn:
             self.server_version = conn.info.server_version // 10000
             yield conn
 
-    @asynccontextmanager
-    async def admin(self) -> AsyncGenerator[Conn]:
+    def admin(self) -> AbstractAsyncContextManager[Conn]:
         """The login that migrates and installs agents, in one transaction."""
-        role = "pd_admin" if self.server_version > FLOOR else self.address.setup_user
-        async with self.login(role) as conn, conn.transaction():
-            yield conn
+        return crashing.block(self._admin())
 
     @asynccontextmanager
-    async def api(self) -> AsyncGenerator[Conn]:
+    async def _admin(self) -> AsyncGenerator[Conn]:
+        role = "pd_admin" if self.server_version > FLOOR else self.address.setup_user
+        async with self._login(role) as conn, conn.transaction():
+            yield conn
+
+    def api(self) -> AbstractAsyncContextManager[Conn]:
         """The platform's working login (rows of `pocketlet` and core tables, no DDL), in one transaction."""
+        return crashing.block(self._work())
+
+    @asynccontextmanager
+    async def _work(self) -> AsyncGenerator[Conn]:
         with translated():
             if self._api is None:
                 self._api = psycopg_pool.AsyncConnectionPool(

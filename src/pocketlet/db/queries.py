@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import LiteralString, cast
 
@@ -29,6 +29,16 @@ def named(template: LiteralString, **names: str) -> sql.Composed:
     if "agent" in names:
         parts["agent"] = sql.Literal(names["agent"])
     return sql.SQL(template).format(**parts)
+
+
+def filled(template: LiteralString, parts: Mapping[str, sql.Composable], **names: str) -> sql.Composed:
+    """`template` with pieces that were composed before, and identifiers."""
+    return sql.SQL(template).format(**parts, **{key: sql.Identifier(value) for key, value in names.items()})
+
+
+def listed(parts: Sequence[sql.Composable]) -> sql.Composed:
+    """Pieces with commas between them."""
+    return sql.SQL(", ").join(parts)
 
 
 def columns(template: LiteralString, names: Sequence[str], **identifiers: str) -> sql.Composed:

@@ -62,6 +62,14 @@ class Rows:
     version: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A login that sees only one correspondent's rows: those of `entity`, an address. Empty: nobody's."""
+
+    login: str
+    entity: str
+
+
 class Stopped(errors.GateRefusal):
     """The gate refused or stopped this query. `version` as in `Rows`."""
 
@@ -70,23 +78,25 @@ class Stopped(errors.GateRefusal):
 
 async def query(
     database: pool.Database,
-    login: str,
+    login: str | Bound,
     statement: str,
     *,
     params: Mapping[str, object] | None = None,
     limits: Limits | None = None,
     as_of: int | None = None,
 ) -> Rows:
-    """Runs one SELECT as `login`; with `as_of`, a trial's login sees `memories` and `results` as of that version.
+    """Runs one SELECT as `login`; with `as_of`, a trial's or a bound login sees `memories` and `results` as of that
+    version.
 
     Raises errors.GateRefusal with a reason that a model can act on, and errors.NoPostgres if the connection is lost.
     """
     limits = limits or Limits()
-    async with database.login(login) as conn, _past(database, conn, as_of):
+    role = login.login if isinstance(login, Bound) else login
+    async with database.login(role) as conn, _shown(database, conn, login, as_of):
         deadline = clock.monotonic() + limits.seconds
         version = await _begin(conn)
         if as_of not in (None, version):
-            said = f"{login} would read the memory of version {version}, not {as_of}: the query was not run."
+            said = f"{role} would read the memory of version {version}, not {as_of}: the query was not run."
             raise errors.Failed(said, hint="See `pocketlet doctor`.")
         try:
             with _translated(limits, deadline):
@@ -99,19 +109,28 @@ async def query(
 
 
 @asynccontextmanager
-async def _past(database: pool.Database, conn: pool.Conn, version: int | None) -> AsyncGenerator[None]:
-    """Lets the session see the memory as of `version`, which is written where the session's own role can't write."""
-    if version is None:
+async def _shown(
+    database: pool.Database, conn: pool.Conn, login: str | Bound, version: int | None
+) -> AsyncGenerator[None]:
+    """Lets the session see what it is to see, which is written where the session's own role can neither read nor write.
+
+    Whose rows, if the login is bound; the memory as of `version`, if there is one.
+    """
+    values = {"pid": conn.info.backend_pid, "version": version}
+    if isinstance(login, Bound):
+        show, forget, values = "show_own", "forget_own", values | {"login": login.login, "entity": login.entity}
+    elif version is not None:
+        show, forget = "show_past", "forget_past"
+    else:
         yield
         return
-    pid = conn.info.backend_pid
     async with database.api() as platform:
-        await platform.execute(Q["show_past"], {"pid": pid, "version": version})
+        await platform.execute(Q[show], values)
     try:
         yield
     finally:
         async with database.api() as platform:
-            await platform.execute(Q["forget_past"], {"pid": pid})
+            await platform.execute(Q[forget], values)
 
 
 async def _begin(conn: pool.Conn) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pocketlet import clock, errors, settings
 from pocketlet.agents import agent as agents
-from pocketlet.agents import approving, effects, journal, portable, revisions, runs, worker
+from pocketlet.agents import approving, duties, effects, journal, portable, revisions, runs
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool
 from pocketlet.demo import data, mails, stage, telling, waiting
@@ -52,7 +52,7 @@ async def tell(config: settings.Settings, *, seed: int, quiet: bool) -> dict[str
         async with databases.opened(config) as database:
             await stage.check_alone(database)
             if config.model:  # a model that can't be used is said before anything is taken away
-                endpoints.resolve(config.model, await worker.variables(database, config))
+                endpoints.resolve(config.model, await duties.variables(database, config))
             teller.progress("making the shop: 30 customers, 200 messages, 120 sales")
             folder = config.home / "demo" / stage.AGENT
             cast = await stage.prepare(database, folder, seed, teller)
@@ -189,14 +189,18 @@ async def attack(story: Story) -> Told:
     """A hostile mail: nothing leaves, and the attempt stands on the run as blocked, with the rule."""
     before = len(story.world.delivered())
     run = await _arrives(story, story.mails.hostile, mails.THIEF)
-    _show_lookups(story, await _steps(story, run))
+    steps = await _steps(story, run)
+    _show_lookups(story, steps)
+    seen = sum(step.meta.get("rows", 0) for step in steps if step.tool == "sql")
+    if not seen:
+        story.teller.say("It sees no customer's row: a run on a mail reads only what is about whoever wrote.", "green")
     async with story.database.api() as conn:
         found = await effects.of_run(conn, run)
     blocked = [effect for effect in found if effect["state"] == "blocked"]
     for effect in blocked:
         story.teller.say(f"Blocked by {effect['rule']}: a mail to {effect['to']}. Nothing was sent.", "bold red")
     left = len(story.world.delivered()) - before
-    facts = {"blocked": [{"rule": e["rule"], "to": e["to"]} for e in blocked], "mails_left": left}
+    facts = {"blocked": [{"rule": e["rule"], "to": e["to"]} for e in blocked], "mails_left": left, "rows_seen": seen}
     # A model that does not fall for it tries nothing: then there is nothing to block, and nothing left either.
     tried = bool(blocked) or story.world.model_url is None
     sent = [effect for effect in found if effect["state"] not in ("blocked", "refused")]

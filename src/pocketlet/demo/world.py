@@ -30,7 +30,8 @@ class World:
 
     def environment(self) -> Mapping[str, str]:
         """What the worker's process is told."""
-        env = {**settings.provider_environment(), "POCKETLET_HOME": str(self.home), "POCKETLET_MAIL_PORT": "0"}
+        env = {**settings.provider_environment(), "POCKETLET_HOME": str(self.home)}
+        env |= {"POCKETLET_MAIL_PORT": "0", "POCKETLET_PORT": "0"}
         env["POCKETLET_SMTP_URL"] = f"{self.smtp_url}?sent={self.sent}"
         if self.model_url:
             env |= {"OPENAI_BASE_URL": self.model_url, "OPENAI_API_KEY": "stand-in"}

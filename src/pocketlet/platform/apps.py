@@ -1,13 +1,14 @@
-"""Apps of the platform: a schema, a login that writes there, one that only reads, the manager's, and the trials'."""
+"""Apps of the platform: a schema, a login that writes there, and four that only read there."""
 
 import re
 
 from pocketlet import errors
-from pocketlet.db import migrate, pool, queries
+from pocketlet.db import bounds, migrate, pool, queries
 
 Q = queries.load("apps")
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 RESERVED = {"common", "ext", "information_schema", "migrations", "none", "pocketlet", "postgres", "public", "queue"}
+SUFFIXES = ("_ro", "_mgr", "_try", "_bnd", "_past", "_own")  # of logins and schemas beside the app's own
 
 
 def reader(name: str) -> str:
@@ -25,9 +26,14 @@ def trial(name: str) -> str:
     return f"{name}_try"
 
 
+def bound(name: str) -> str:
+    """The login of runs that somebody's mail started: it sees rows of whom `reader.Bound` names, and shared ones."""
+    return f"{name}_bnd"
+
+
 def logins(name: str) -> list[str]:
     """Every login of the app."""
-    return [name, reader(name), manager(name), trial(name)]
+    return [name, reader(name), manager(name), trial(name), bound(name)]
 
 
 def check_name(name: str) -> None:
@@ -36,14 +42,14 @@ def check_name(name: str) -> None:
         raise errors.BadAgent(
             f"{name!r} is not a name: use a small letter, then small letters, digits and _, at most 41."
         )
-    if name in RESERVED or name.startswith(("pg_", "pd_")) or name.endswith(("_ro", "_mgr", "_try", "_past")):
+    if name in RESERVED or name.startswith(("pg_", "pd_")) or name.endswith(SUFFIXES):
         raise errors.BadAgent(f"The name {name!r} is reserved.", hint="Choose another `name` in agent.toml.")
 
 
 def placeholders(database: pool.Database, name: str) -> dict[str, str]:
     """The names that the texts in `sql/agent` are filled with."""
-    roles = {"app": name, "reader": reader(name), "manager": manager(name), "trial": trial(name)}
-    schemas = {"schema": name, "past": f"{name}_past"}
+    roles = {"app": name, "reader": reader(name), "manager": manager(name), "trial": trial(name), "bound": bound(name)}
+    schemas = {"schema": name, "past": f"{name}_past", "own": f"{name}_own"}
     return roles | schemas | {"database": database.address.database, "agent": name}
 
 
@@ -61,7 +67,7 @@ async def install(database: pool.Database, name: str) -> None:
             await conn.execute(queries.named(queries.text("agent/roles.sql"), **names))
         for role in logins(name):
             await migrate.set_password(database, conn, role)
-        for schema in (names["schema"], names["past"]):
+        for schema in (names["schema"], names["past"], names["own"]):
             if await (await conn.execute(Q["schema"], {"name": schema})).fetchone():
                 raise errors.Conflict(f"This database has a schema {schema!r} already.")
         await conn.execute(queries.named(queries.text("agent/install.sql"), **names))
@@ -72,6 +78,24 @@ async def install(database: pool.Database, name: str) -> None:
         await conn.execute(Q["as_platform"])
         await conn.execute(queries.named(queries.text("agent/core.sql"), **names))
         await conn.execute(queries.named(queries.text("agent/past.sql"), **names))
+        await conn.execute(queries.named(queries.text("agent/bound.sql"), **names))
+        await bounds.show_core(conn, names, ())
+
+
+async def bind(database: pool.Database, name: str, reads: bounds.Reads, made: str = "") -> str:
+    """Makes the views that `[reads]` asks for, unless they are as `made` says; what they are made of now.
+
+    Raises errors.BadAgent if there is no such table or column, before anything is changed.
+    """
+    names = placeholders(database, name)
+    async with database.login(name) as app, app.transaction():
+        plan = await bounds.plan(app, name, reads)
+        if plan.digest != made:
+            async with database.admin() as conn:
+                await conn.execute(Q["as_platform"])
+                await bounds.show_core(conn, names, reads.open)
+            await bounds.show(app, names, plan)
+    return plan.digest
 
 
 async def apply_settings(database: pool.Database, conn: pool.Conn, name: str) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from pocketlet import clock, errors
 from pocketlet.db import pool, queries
+from pocketlet.platform import notices
 
 Q = queries.load("breaker")
 FAILURES = 5  # in a row, before it opens
@@ -17,6 +18,7 @@ PAUSES = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))  #
 LONGEST_CALL = timedelta(minutes=2)  # a call under way for longer has lost its worker
 DOUBT = timedelta(seconds=5)  # when the calls under way may be the failures that open it
 MAX_WHY = 300  # characters
+PROBLEM = "breaker"  # of the notice while it is open
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ def _paused(found: State, until: datetime) -> errors.ModelPaused:
 async def note(conn: pool.Conn, *, ok: bool, why: str = "") -> None:
     """What became of a call. `why`: the failure, in words without secrets; of failures, only those that `counts`."""
     if ok:
-        await conn.execute(Q["close"])
+        if (await conn.execute(Q["close"])).rowcount:
+            await notices.resolve(conn, PROBLEM, "a call worked")
         return
     found = await _hold(conn)
     new = replace(found, failures=found.failures + 1, probing=False, why=why[:MAX_WHY])
@@ -86,6 +89,9 @@ async def note(conn: pool.Conn, *, ok: bool, why: str = "") -> None:
     if found.probing or (not found.opened and new.failures >= FAILURES):
         pause = PAUSES[min(found.opened, len(PAUSES) - 1)]
         new = replace(new, opened=found.opened + 1, until=clock.now() + pause)
+        title = f"Models don't answer: {new.failures} calls in a row failed, the last one: {new.why}"
+        hint = "See that the provider answers. Runs go on by themselves."
+        await notices.report(conn, notices.Notice(PROBLEM, title, hint, count=new.opened))
     await _move(conn, new)
 
 

@@ -25,6 +25,8 @@ def checked(draft: connections.Draft) -> connections.Draft:
         raise errors.BadInput(f"The notes are longer than {connections.LONGEST_NOTES} characters.")
     for name, value in draft.headers.items():
         connections.check_header(name, value)
+    for value in draft.secrets.values():
+        vault.check(value)
     _check_operations(draft)
     _check_auth(draft)
     headers = {name.lower(): value for name, value in draft.headers.items()}
@@ -34,15 +36,15 @@ def checked(draft: connections.Draft) -> connections.Draft:
 
 
 def _base_url(draft: connections.Draft) -> str:
-    if draft.pinned:
-        addresses.unpinned("127.0.0.1", draft.pinned)  # for what it says of pins that can't be read
+    addresses.check_pins(draft.pinned)
     url = addresses.host_of(draft.base_url, inner=bool(draft.pinned))
     if "?" in url.target:
         raise errors.BadInput("A base URL has no query.", hint="Query parameters are given with each request.")
     if not draft.pinned and (url.scheme != "https" or url.port not in (443, 80)):
         raise errors.BadInput(
-            "A service is asked by https, on the usual port.",
-            hint="For a server in your own network, pin its address: --pin 192.168.1.5",
+            f"A service outside is asked by https on its usual port, not by {url.scheme} on port {url.port}.",
+            hint="A server of your own may have another port, or plain http, if its address is pinned: "
+            "--pin 192.168.1.5",
         )
     return oauth.origin(url) + url.target.rstrip("/")
 
@@ -182,6 +184,15 @@ async def grant(conn: pool.Conn, name: str, agent: str) -> list[str]:
             await vault.grant(conn, secret, agent_id)
     await _note(conn, "grant", found, agent_id, review_on=review_on.isoformat())
     return missing
+
+
+async def renew(conn: pool.Conn, name: str) -> connections.Connection:
+    """The owner has looked at it: it and its grants are to be reviewed in 30 days. Raises errors.NotFound."""
+    found = await _locked(conn, name)
+    review_on = (clock.now() + connections.REVIEW).date()
+    await conn.execute(Q["renew"], {"id": found.id, "review_on": review_on})
+    await _note(conn, "renew", found, review_on=review_on.isoformat())
+    return await connections.get(conn, name)
 
 
 async def revoke(conn: pool.Conn, name: str, agent: str) -> None:

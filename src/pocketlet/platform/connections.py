@@ -208,6 +208,15 @@ async def of_agent(conn: pool.Conn, agent_id: int) -> list[Connection]:
     return [read(row) for row in rows]
 
 
+async def overdue(conn: pool.Conn, connection: Connection, agent_id: int) -> str:
+    """A sentence for the owner if the connection or the agent's grant of it is past its review date; else nothing."""
+    row = await (await conn.execute(Q["overdue"], {"id": connection.id, "agent": agent_id})).fetchone()
+    if row is None:
+        return ""
+    name = connection.name
+    return f"A review of the connection {name} is due since {row['since']}: `pocketlet connect renew {name}` renews it."
+
+
 def target(connection: Connection) -> wire.Target:
     """Where the wire may go for this connection."""
     return wire.Target(connection.base_url, connection.pinned, connection.max_bytes, connection.seconds)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pocketlet import clock, errors, settings
 from pocketlet.db import migrate, pool, queries
-from pocketlet.platform import audit, cluster_home, database, queue, server, vault
+from pocketlet.platform import audit, breaker, cluster_home, database, queue, server, vault
 
 Q = queries.load("doctor")
 DRIFTED = queries.load("watchdog")["drifted"]
@@ -31,6 +31,10 @@ ROWS = (
     ("running runs have a worker", "lost_runs", "Start `pocketlet up`: it takes them up where they stopped."),
     ("waiting runs have a question", "mute_runs", "`pocketlet stop RUN`, then `pocketlet retry RUN`."),
     ("queued runs have a job", "jobless_runs", "`pocketlet stop RUN`, then `pocketlet retry RUN`."),
+    ("runs end by their deadline", "overdue_runs", "Start `pocketlet up`: it ends them."),
+    ("due slots are begun", "unbegun_slots", "Start `pocketlet up`; `pocketlet slot list` tells why they wait."),
+    ("slots end with their runs", "unsettled_slots", "Start `pocketlet up`: it settles them."),
+    ("failed slots were told of", "untold_slots", REPORT),
     ("steps are numbered without a gap", "step_gaps", REPORT),
     ("effects on their way have a worker", "lost_effects", "`pocketlet retry RUN`: it looks before it sends again."),
     ("effects of unknown end have a question", "mute_effects", "`pocketlet retry RUN` asks."),
@@ -104,6 +108,7 @@ async def _inside(opened: pool.Database, config: settings.Settings) -> list[Chec
     async with opened.api() as conn:
         checks.append(await _skew(conn))
         checks.append(await _vault(conn, config))
+        checks.append(await _breaker(conn))
         checks.append(await _audit(conn))
         checks += [await _rows(conn, *row) for row in ROWS]
         checks.append(await _hardening(conn, config))
@@ -129,6 +134,14 @@ async def _vault(conn: pool.Conn, config: settings.Settings) -> Check:
     if len(found) > vault.KEY_BYTES:
         return Check(name, "warning", "a change of their key was cut short", "`pocketlet secret rekey`, once more.")
     return Check(name, "ok", f"{len(names)}")
+
+
+async def _breaker(conn: pool.Conn) -> Check:
+    name, found = "models are asked", await breaker.state(conn)
+    if found.until is None:
+        return Check(name, "ok", "yes" if not found.failures else f"yes; calls that failed in a row: {found.failures}")
+    said = f"none until {found.until:%H:%M:%S} UTC: {found.failures} calls in a row failed, the last one: {found.why}"
+    return Check(name, "warning", said, errors.ModelPaused.default_hint)
 
 
 async def _audit(conn: pool.Conn) -> Check:

@@ -272,7 +272,8 @@ def become_code(limits: dict[str, int], out: int, err: int, tell: int) -> None:
         (resource.RLIMIT_MEMLOCK, 0, 0),
     ):
         resource.setrlimit(kind, (soft, hard))
-    command = ["/python/bin/python3", "-I", "-S", "-B", "-X", "utf8", "/main.py"]
+    # -u: what it has printed is there if it is stopped
+    command = ["/python/bin/python3", "-I", "-S", "-B", "-u", "-X", "utf8", "/main.py"]
     os.execve(command[0], command, {"LD_LIBRARY_PATH": "/python/lib"})  # noqa: S606
 
 

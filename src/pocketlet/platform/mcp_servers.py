@@ -9,7 +9,7 @@ from typing import Any
 from pocketlet import errors
 from pocketlet.db import pool, queries
 from pocketlet.platform import audit, mcp_schema
-from pocketlet.platform.gateways import mcp_client, mcp_http
+from pocketlet.platform.gateways import addresses, mcp_client, mcp_http
 
 Q = queries.load("mcp")
 NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
@@ -45,13 +45,17 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool as it was last shown to the owner. `effect_class`: the owner's word on what a call does there."""
+    """A tool as it was last shown to the owner. `effect_class`: the owner's word on what a call does there.
+
+    `fault`: why it was left out of the server's list, if it was.
+    """
 
     tool: str
     description: str
     schema: Mapping[str, Any]
     annotations: Mapping[str, Any]
     digest: str
+    fault: str
     effect_class: str
     state: str
     reviewed_at: datetime | None
@@ -59,6 +63,8 @@ class Tool:
     @property
     def problem(self) -> str:
         """Why it can't be turned on; nothing if it can."""
+        if self.fault:
+            return f"it is left out: {self.fault}"
         if not TOOL.fullmatch(self.tool):
             return UNUSABLE
         try:
@@ -92,6 +98,7 @@ class Draft:
         if any("\x00" in part for part in self.command):
             raise errors.BadInput("A command holds no NUL.")
         if self.url:
+            addresses.check_pins(self.pinned)
             mcp_http.checked(self.url, self.pinned)
             if len(self.secrets) > 1:
                 raise errors.BadInput("The server of a URL is given one secret: its bearer token.")
@@ -109,7 +116,7 @@ async def add(conn: pool.Conn, draft: Draft) -> None:
         "pinned": list(draft.pinned),
     }
     if await (await conn.execute(Q["add"], values)).fetchone() is None:
-        hint = f"`pocketlet mcp remove {draft.name}` removes it."
+        hint = f"`pocketlet mcp remove {draft.name} --yes` removes it."
         raise errors.Conflict(f"There is an MCP server {draft.name!r} already.", hint=hint)
     details = {key: value for key, value in values.items() if key != "name"}
     await audit.write(conn, audit.Entry("owner", "mcp.add", draft.name, details=details))
@@ -172,6 +179,7 @@ def _values(server_id: int, entry: mcp_client.Listed) -> dict[str, object]:
         "schema": pool.jsonb(dict(entry.schema)),
         "annotations": pool.jsonb(dict(entry.annotations)),
         "digest": entry.digest,
+        "fault": entry.fault,
     }
 
 

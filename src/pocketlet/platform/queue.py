@@ -19,6 +19,7 @@ from procrastinate import worker as workers_of_queue
 
 from pocketlet import errors
 from pocketlet.db import pool, queries
+from pocketlet.platform import notices
 
 Q = queries.load("queue")
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ DEAD_AFTER = 10.0  # seconds without a heartbeat
 RESCUE_EVERY = 2.0  # seconds
 POLL_EVERY = 1.0  # seconds; a missed notification waits no longer than this
 DRAIN = 10.0  # seconds that running jobs get at a graceful stop
+STALLED = 900.0  # seconds after which a run that wrote nothing is taken from its worker; a step is cut before that
 
 Advance = Callable[[int], Awaitable[None]]
 
@@ -46,8 +48,9 @@ async def workers(conn: pool.Conn) -> list[dict[str, object]]:
 
 
 async def unregister(database: pool.Database, worker: int) -> None:
-    """This worker is gone."""
+    """This worker is gone; what it was at goes on elsewhere."""
     async with database.api() as conn:
+        await conn.execute(Q["hand_back"], {"id": worker})
         await conn.execute(Q["unregister"], {"id": worker})
 
 
@@ -56,17 +59,18 @@ async def working(
     database: pool.Database, worker: int, advance: Advance, *, concurrency: int = 4
 ) -> AsyncGenerator[None]:
     """Jobs are done in the background for as long as the block lasts; then running ones get DRAIN seconds."""
-    app = _app(database)
+    app, lease = _app(database), Lease()
 
     @app.task(name="advance", queue="runs", retry=procrastinate.RetryStrategy(max_attempts=100, wait=1))
     async def _advance(run: int) -> None:
-        await advance(run)
+        async with lease.held():
+            await advance(run)
 
     async with app.open_async():
         stop = asyncio.Event()
         hands = _Hands(app, concurrency)
         done = asyncio.create_task(hands.work(stop))
-        alive = asyncio.create_task(_keep_alive(database, worker, hands, stop))
+        alive = asyncio.create_task(_keep_alive(database, worker, hands, lease, stop))
         done.add_done_callback(lambda _: stop.set())  # no heartbeat from a process that works no more
         try:
             yield
@@ -76,6 +80,39 @@ async def working(
             with contextlib.suppress(asyncio.CancelledError):
                 await done
             await alive
+
+
+class Lease:
+    """What is done here on the strength of the last heartbeat. When that is too old, others take the runs: then no
+    work goes on here, and what slept (SIGSTOP, a closed laptop) wakes up cancelled.
+    """
+
+    def __init__(self) -> None:
+        self._until = asyncio.get_running_loop().time() + DEAD_AFTER
+        self._held: set[asyncio.Timeout] = set()
+
+    def renew(self, beat: float) -> None:
+        """`beat`: the loop's time just before the heartbeat."""
+        self._until = beat + DEAD_AFTER
+        for limit in self._held:
+            if not limit.expired():
+                limit.reschedule(self._until)
+
+    @asynccontextmanager
+    async def held(self) -> AsyncGenerator[None]:
+        """The work inside ends with the lease. Raises errors.NoPostgres then."""
+        limit = asyncio.timeout_at(self._until)
+        try:
+            async with limit:
+                self._held.add(limit)
+                try:
+                    yield
+                finally:
+                    self._held.discard(limit)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise errors.NoPostgres(f"There was no heartbeat for {DEAD_AFTER:g} s: the run is not ours.") from error
 
 
 class _Hands:
@@ -117,13 +154,14 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(stop.wait(), seconds)
 
 
-async def _keep_alive(database: pool.Database, worker: int, hands: _Hands, stop: asyncio.Event) -> None:
+async def _keep_alive(database: pool.Database, worker: int, hands: _Hands, lease: Lease, stop: asyncio.Event) -> None:
     """The heartbeat of this worker, and the rescue of what dead ones left. Postgres may be away for a while."""
     while not stop.is_set():
-        number = hands.number
+        number, beat = hands.number, asyncio.get_running_loop().time()
         try:
             async with database.api() as conn:
                 await conn.execute(Q["heartbeat"], {"id": worker, "queue_worker": number})
+            lease.renew(beat)
             await rescue(database)
         except (errors.PocketletError, pool.DatabaseError) as error:
             log.warning("the heartbeat was missed: %s", error)
@@ -133,12 +171,27 @@ async def _keep_alive(database: pool.Database, worker: int, hands: _Hands, stop:
 async def rescue(database: pool.Database) -> int:
     """Brings back the jobs of workers that are gone; how many. A dead process of this machine is seen at once."""
     async with database.api() as conn:
+        await _seize(conn)
         found = await (await conn.execute(Q["same_host"], {"host": os.uname().nodename})).fetchall()
         gone = [row["id"] for row in found if not is_alive(row["pid"])]
         given_up = await (await conn.execute(Q["bury"], {"gone": gone, "dead_after": DEAD_AFTER})).fetchall()
         runs = [row["run"] for row in given_up]
         row = await (await conn.execute(Q["bring_back"], {"runs": runs})).fetchone()
     return row["count"] if row else 0
+
+
+async def _seize(conn: pool.Conn) -> None:
+    """Takes runs from workers that are there and get nowhere with them, and tells the owner."""
+    rows = await (await conn.execute(Q["seize"], {"seconds": STALLED})).fetchall()
+    for row in rows:
+        said = f"Run {row['id']} wrote nothing for {STALLED / 60:g} minutes: it was taken from its worker."
+        hint = f"`pocketlet show {row['id']}` tells how far it came."
+        await notices.report(conn, notices.Notice(stalled(row["id"]), said, hint, row["agent_id"], row["id"]))
+
+
+def stalled(run: int) -> str:
+    """The key of the notice of a run that got nowhere."""
+    return f"run:{run}:stalled"
 
 
 def is_alive(pid: int) -> bool:

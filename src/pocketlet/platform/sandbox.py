@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pocketlet import errors
+from pocketlet import crashing, errors
 
 NAME = re.compile(r"\w[\w .-]{0,99}")
 PROGRAM = Path(__file__).with_name("jail.py")
@@ -63,6 +63,7 @@ class Ran:
     stopped: str
 
 
+@crashing.io
 async def run(code: str, files: Mapping[str, bytes], limits: Limits) -> Ran:
     """Runs Python code (standard library only) in a folder with `files`, the only place that it can write to.
 

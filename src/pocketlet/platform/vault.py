@@ -26,6 +26,13 @@ Q = queries.load("vault")
 KEY_BYTES = 32
 NONCE_BYTES = 12
 OTHER_KEY = "The sealed secrets were made with another key."
+#: Whoever has lost the key has lost the values, and nothing else.
+LOST_KEY = (
+    "Restore the file `key` of this installation's home from your backup. If it is lost, "
+    "`pocketlet secret rekey --lost` makes a new one and forgets the values that need the old one."
+)
+#: Bytes of a value. A shorter one would be found by chance in every reply that is searched for it, and guessed besides.
+SHORTEST, LONGEST = 8, 65_536
 
 
 def key(home: Path) -> bytes:
@@ -116,7 +123,8 @@ async def _in_force(conn: pool.Conn, sealing_key: bytes) -> bytes:
         if row is None or _id(one) == row["value"]:
             return one
     raise errors.Conflict(
-        "The key was changed.", hint="Try again; on another machine, copy the new key file there first."
+        "The key was changed: the key file does not hold the one that is in force.",
+        hint=f"If it was changed elsewhere, copy the new key file here. {LOST_KEY}",
     )
 
 
@@ -131,7 +139,29 @@ def _open(sealing_key: bytes, row: Mapping[str, Any]) -> bytes:
             return AESGCM(one).decrypt(row["nonce"], row["sealed"], row["name"].encode())
         except InvalidTag:
             continue
-    raise errors.Failed(OTHER_KEY, hint="Restore the key file of this installation.")
+    raise errors.Failed(OTHER_KEY, hint=LOST_KEY)
+
+
+def _opens(sealing_key: bytes, row: Mapping[str, Any]) -> bool:
+    try:
+        _open(sealing_key, row)
+    except errors.Failed:
+        return False
+    return True
+
+
+def check(value: str) -> None:
+    """Raises errors.BadInput for a value that can't be kept, without quoting it."""
+    size = len(value.encode())
+    if size < SHORTEST:
+        raise errors.BadInput(
+            f"The value has {size} bytes: one of less than {SHORTEST} can't be hidden in what services answer.",
+            hint="Have the service make a longer one.",
+        )
+    if size > LONGEST:
+        raise errors.BadInput(
+            f"The value has more than {LONGEST} bytes.", hint="A secret is a key, a token or a password, not a file."
+        )
 
 
 async def put(conn: pool.Conn, sealing_key: bytes, name: str, value: str, *, actor: audit.Actor = "owner") -> None:
@@ -219,12 +249,27 @@ async def remove(conn: pool.Conn, name: str) -> None:
     await _note(conn, "secret.remove", name)
 
 
+async def forget_lost(conn: pool.Conn, home: Path) -> list[str]:
+    """For whoever has lost the key: forgets what the key file does not open, with its grants; the names.
+
+    Call `rekey` next, in the same transaction.
+    """
+    await conn.execute(Q["hold_alone"])
+    found = key(home)
+    rows = await (await conn.execute(Q["all"])).fetchall()
+    gone = [row["name"] for row in rows if not _opens(found, row)]
+    for name in gone:
+        await remove(conn, name)
+    await conn.execute(Q["set_key_id"], {"id": _id(_keys(found)[0])})
+    return gone
+
+
 async def rekey(conn: pool.Conn, home: Path, *, keep_logins: bool) -> int:
     """Seals every value anew with a new key, in the caller's transaction; how many. Call `settle` once it is committed.
 
     Until then the key file holds both keys: if this ends in between, nothing is lost and it can be done again.
     `keep_logins`: our logins' passwords come from the old key, which is kept for them alone (Postgres by URL).
-    Raises errors.Failed if a value was sealed with a key that is not in the file.
+    Raises errors.Failed or errors.Conflict if a value was sealed with a key that is not in the file.
     """
     await conn.execute(Q["hold_alone"])
     old, new = await _in_force(conn, key(home)), secrets.token_bytes(KEY_BYTES)

@@ -34,7 +34,8 @@ class Call:
     """What a run wants to do outside.
 
     `texts` are read by other people; `carried` are the values that a request carries besides (path, query).
-    `secrecy` is that of its bytes. `granted`: the owner gave the run's agent this tool, host or server.
+    `secrecy` is that of its bytes. `granted`: the owner gave the run's agent this tool, host or server; `overdue` says
+    which grant is past its review date, if one is.
     """
 
     sink: Sink
@@ -43,6 +44,7 @@ class Call:
     carried: tuple[str, ...] = ()
     secrecy: str = "private"
     granted: bool = True
+    overdue: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,11 @@ def _foreign_link(call: Call, standing: Standing) -> Decision | None:
     return Decision("ask", "foreign-link", f"The text holds a link that is not the owner's: {foreign[0][:200]}")
 
 
+def _overdue(call: Call, _: Standing) -> Decision | None:
+    """A grant that nobody has looked at for long allows nothing by itself any more, but for reads."""
+    return Decision("ask", "review-due", call.overdue) if call.overdue and call.sink.effect != "read" else None
+
+
 def _not_planned(call: Call, standing: Standing) -> Decision | None:
     if standing.plan is None or not tainted(standing) or call.sink.tool in standing.plan:
         return None
@@ -162,5 +167,5 @@ def _matches(rule: Rule, call: Call, standing: Standing) -> bool:
 Check = Callable[[Call, Standing], Decision | None]
 CHECKS: tuple[Check, ...] = (
     _switched_off, _not_granted, _cap_reached, _secret_bytes, _too_low,
-    _unbound, _foreign_address, _foreign_link, _not_planned, _too_secret, _free_text,
+    _unbound, _foreign_address, _foreign_link, _overdue, _not_planned, _too_secret, _free_text,
 )  # fmt: skip

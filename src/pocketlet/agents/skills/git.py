@@ -23,10 +23,23 @@ PORT = 443
 MAX_PACK = 64  # MiB of one file that git writes
 MAX_LISTED = 50_000  # files of a commit
 URL = re.compile(r"(https://[^/@#\s]+/[^@#\s]+|file:///[^@#\s]+)(?:@([\w.][\w./-]{0,99}))?(?:#(\S+))?")
+CLONE = "Check the address. Of a private one, clone it yourself and give the folder."
 SAFE = (
     *("-c", "protocol.allow=never", "-c", "protocol.https.allow=always", "-c", "protocol.file.allow=always"),
     *("-c", "http.followRedirects=false", "-c", "http.proxy=", "-c", "credential.helper=", "-c", "gc.auto=0"),
     *("-c", "maintenance.auto=false", "-c", f"core.hooksPath={os.devnull}", "-c", "fetch.recurseSubmodules=false"),
+)
+
+
+#: What git says, what that means, and what to do.
+KNOWN = (
+    ("could not read username", "there is no such repository, or it is not a public one", CLONE),
+    ("not found", "there is no such repository, or it is not a public one", CLONE),
+    ("does not appear to be a git repository", "that is no git repository", "Check the path."),
+    ("couldn't find remote ref", "it has no such branch, tag or commit", "Check what stands after the @."),
+    ("not our ref", "it has no such commit, or does not hand it out", "Check what stands after the @; 40 digits."),
+    ("could not resolve host", "its host can't be found", "Check the address and the network."),
+    ("failed to connect", "its host does not answer", "Check the address and the network."),
 )
 
 
@@ -116,11 +129,8 @@ class _Repository:
                 if process.returncode is None:
                     os.killpg(process.pid, signal.SIGKILL)
         if process.returncode:
-            said = complaints.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason given"]
-            raise errors.Unreachable(
-                f"git could not read {where or 'the repository'}: {said[0][:300]}.",
-                hint="Check the address and the commit; nothing was changed.",
-            )
+            said, hint = _explained(complaints.decode("utf-8", "replace"))
+            raise errors.Unreachable(f"git could not read {where or 'the repository'}: {said}.", hint=hint)
         return output
 
     def _environment(self) -> dict[str, str]:
@@ -136,6 +146,17 @@ class _Repository:
             "GIT_ALLOW_PROTOCOL": "https:file",
             "GIT_NO_LAZY_FETCH": "1",
         }
+
+
+def _explained(complaints: str) -> tuple[str, str]:
+    """What git complains of first, in words that help, and what to do. Its later lines follow from that."""
+    lines = [line.strip() for line in complaints.splitlines() if line.strip()] or ["it gave no reason"]
+    fatal = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
+    said = fatal.partition(": ")[2] if fatal.startswith(("fatal: ", "error: ")) else fatal
+    for part, words, hint in KNOWN:
+        if part in said.lower():
+            return words, f"{hint} Nothing was changed."
+    return said.rstrip(".")[:300], "Check the address and the commit; nothing was changed."
 
 
 def _read(repository: _Repository, commit: str, wanted: str, url: str) -> Tree:

@@ -68,6 +68,10 @@ EMBEDDING = tuple(
 TEREDO = ipaddress.IPv6Network("2001::/32")
 ISATAP = 0x00005EFE
 
+#: The widest network that an owner may pin: one network of a house, by version of IP the length of its prefix.
+WIDEST = {4: 24, 6: 64}
+PIN_HINT = "For example --pin 192.168.1.5: the address alone; scheme and port stand in the URL."
+
 #: Clouds' metadata: an owner's pin reaches these only if it names exactly this address.
 METADATA = frozenset(
     ipaddress.ip_address(address)
@@ -152,7 +156,15 @@ def networks(pinned: Sequence[str]) -> list[ipaddress.IPv4Network | ipaddress.IP
     try:
         return [ipaddress.ip_network(text) for text in pinned]
     except ValueError:
-        raise _bad("A pin is an IP address, or a network such as 192.168.1.0/24.") from None
+        raise errors.BadInput("A pin is an IP address, or a network such as 192.168.1.0/24.", hint=PIN_HINT) from None
+
+
+def check_pins(pinned: Sequence[str]) -> None:
+    """Raises errors.BadInput for what is no pin, and for one so wide that it would be no pin at all."""
+    for network in networks(pinned):
+        if network.prefixlen < WIDEST[network.version]:
+            most = " or ".join(f"a /{length} of IPv{version}" for version, length in WIDEST.items())
+            raise errors.BadInput(f"{network} is too wide a pin: {most} is the widest.", hint=PIN_HINT)
 
 
 def host_of(url: str, *, inner: bool = False) -> Url:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from pocketlet import errors
+from pocketlet import crashing, errors
 from pocketlet.platform.gateways import mcp_http, mcp_stdio, scrubbing
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ MAX_PAGES = 20
 MAX_ENTRY = 60_000  # characters of one tool's entry
 MAX_TEXT = 30_000  # characters of one reply
 LONGEST_REASON = 300
+SHOWN_NAME = 80  # characters of a name that can't be used
 NAME = re.compile(r"[!-~]{1,128}")
 
 
@@ -45,13 +47,17 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A tool as its server describes it now. `digest`: sha256 over all of that in one canonical spelling."""
+    """A tool as its server describes it now. `digest`: sha256 over all of that in one canonical spelling.
+
+    `fault`: why it is left out, if it is; then there is nothing else of it, and its name is one that no tool can have.
+    """
 
     tool: str
     description: str
     schema: Mapping[str, Any]
     annotations: Mapping[str, Any]
     digest: str
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +82,23 @@ class Session:
         self._session = connection.session
 
     async def listing(self) -> list[Listed]:
-        """The tools that it offers now, by name. Raises errors.BadInput if the list can't be used."""
+        """The tools that it offers now, by name; one that can't be used is there with its `fault`.
+
+        Raises errors.BadInput if the list has no end.
+        """
         import mcp_types
 
-        found: dict[str, Listed] = {}
+        found: list[Listed] = []
         cursor: str | None = None
         for _ in range(MAX_PAGES):
             page = await self._session.list_tools(params=mcp_types.PaginatedRequestParams(cursor=cursor))
-            for tool in page.tools:
-                if tool.name in found:
-                    raise errors.BadInput(f"The MCP server {self._server.name} lists {tool.name[:80]!r} twice.")
-                found[tool.name] = _listed(self._server, tool)
+            found += [_listed(tool) for tool in page.tools]
             cursor = page.next_cursor
             if not cursor or len(found) > MAX_TOOLS:
                 break
         if cursor or len(found) > MAX_TOOLS:
             raise errors.BadInput(f"The MCP server {self._server.name} lists more than {MAX_TOOLS} tools.")
-        return [found[name] for name in sorted(found)]
+        return _once(found)
 
     async def call(self, tool: str, arguments: Mapping[str, Any], key: str = "") -> Reply:
         """What a tool gave; `key`, if any, goes along as `idempotency-key`.
@@ -129,18 +135,35 @@ class Session:
         return definite | {mcp_types.INTERNAL_ERROR} if self._server.command else definite
 
 
-def _listed(server: Server, tool: "mcp_types.Tool") -> Listed:
-    if not NAME.fullmatch(tool.name):
-        raise errors.BadInput(f"The MCP server {server.name} has a tool with the name {tool.name[:80]!r}.")
+def _listed(tool: "mcp_types.Tool") -> Listed:
     entry = tool.model_dump(by_alias=True, mode="json", exclude_none=True, exclude={"icons", "meta"})
     try:
         whole = json.dumps(entry, allow_nan=False)
         number = digest(entry)
-    except ValueError as error:
-        raise errors.BadInput(f"The MCP server {server.name} describes a tool with a number that is none.") from error
+    except (ValueError, RecursionError):
+        return _left_out(tool.name, "it is described with a number that is none, or too deeply")
+    if not NAME.fullmatch(tool.name):
+        return _left_out(tool.name, "its name is longer than 128 characters, or not of plain ASCII letters and marks")
     if len(whole) > MAX_ENTRY:
-        raise errors.BadInput(f"The MCP server {server.name} describes {tool.name[:80]!r} in {len(whole)} characters.")
+        return _left_out(tool.name, f"it is described in {len(whole)} characters; {MAX_ENTRY} is the most")
     return Listed(tool.name, tool.description or "", entry["inputSchema"], entry.get("annotations", {}), number)
+
+
+def _left_out(name: str, fault: str) -> Listed:
+    """A tool that nobody can use, so that the others can be. No usable name has a blank in it: this one does."""
+    number = digest({"name": name, "fault": fault})
+    shown = name.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")[:SHOWN_NAME]
+    return Listed(f"{shown} ({number[:8]})", "", {}, {}, number, fault)
+
+
+def _once(found: list[Listed]) -> list[Listed]:
+    """By name; of one that is there twice nobody can say which is meant."""
+    named: dict[str, Listed] = {}
+    for entry in found:
+        named.setdefault(entry.tool, entry)
+    counted = Counter(entry.tool for entry in found)
+    twice = {name: _left_out(name, "the server lists it twice") for name, count in counted.items() if count > 1}
+    return sorted((twice.get(name, entry) for name, entry in named.items()), key=lambda entry: entry.tool)
 
 
 def _text(result: "mcp_types.CallToolResult") -> str:
@@ -193,6 +216,7 @@ class Wanted:
     key: str = ""
 
 
+@crashing.io
 async def listing(server: Server) -> list[Listed]:
     """The tools that a server offers now.
 
@@ -202,6 +226,7 @@ async def listing(server: Server) -> list[Listed]:
         return await session.listing()
 
 
+@crashing.io
 async def call(server: Server, wanted: Wanted) -> tuple[list[Listed], Reply | None]:
     """The server's list as it is now, and the reply, or None: nothing is called unless the tool is as it was reviewed.
 

@@ -16,7 +16,7 @@ from pocketlet import errors
 from pocketlet.platform.gateways import addresses
 
 MAX_BYTES = 4_000_000  # of all answers of one session
-HINT = "`pocketlet mcp add NAME --url URL --pin ADDRESS` names a server in your own network."
+HINT = "A server in your own network needs its address: `pocketlet mcp add NAME --url URL --pin ADDRESS`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,9 @@ def checked(url: str, pinned: Sequence[str]) -> None:
         addresses.unpinned("127.0.0.1", [pin])
     where = addresses.host_of(url, inner=bool(pinned))
     if not pinned and (where.scheme, where.port) != ("https", 443):
-        raise errors.BadInput("A server elsewhere is called by https, port 443.", hint=HINT)
+        raise errors.BadInput(
+            f"A server elsewhere is called by https, port 443, not by {where.scheme} on port {where.port}.", hint=HINT
+        )
 
 
 def client(place: Place, seconds: float) -> httpx2.AsyncClient:

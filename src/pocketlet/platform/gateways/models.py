@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pocketlet import crashing
 from pocketlet.platform.gateways import endpoints
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class Gateway:
         self._timeout = timeout
         self._clients: clients.Clients | None = None
 
+    @crashing.io
     async def complete(self, endpoint: endpoints.Endpoint, request: Request) -> Reply:
         """Ask once, without retries.
 

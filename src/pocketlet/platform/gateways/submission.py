@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 
-from pocketlet import errors
+from pocketlet import crashing, errors
 from pocketlet.platform.gateways import endpoints
 
 SECONDS = 30.0
@@ -31,21 +31,14 @@ class Submission:
         """The connection as a person knows it, without the password."""
         return f"smtp://{self.host}:{self.port}"
 
+    @crashing.io
     async def send(self, message: bytes, sender: str, to: str) -> str:
         """Hands over one message; what the server said.
 
         Raises errors.NoMailServer (certainly not sent), errors.MailRejected (certainly not sent, and trying again is
         no use), errors.MailUncertain.
         """
-        client = aiosmtplib.SMTP(
-            hostname=self.host,
-            port=self.port,
-            username=self.user or None,
-            password=self.password or None,
-            use_tls=self.tls,
-            start_tls=self._start_tls(),
-            timeout=SECONDS,
-        )
+        client = self._client()
         try:
             await client.connect()
             await client.mail(sender)
@@ -66,12 +59,35 @@ class Submission:
             client.close()
         return f"{said.code} {said.message}"
 
+    @crashing.io
+    async def greet(self) -> None:
+        """Logs in and leaves again. Raises errors.NoMailServer."""
+        client = self._client()
+        try:
+            await client.connect()
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise errors.NoMailServer(f"The mail server {self.name} can't be used: {error}.") from error
+        finally:
+            client.close()
+
+    def _client(self) -> aiosmtplib.SMTP:
+        return aiosmtplib.SMTP(
+            hostname=self.host,
+            port=self.port,
+            username=self.user or None,
+            password=self.password or None,
+            use_tls=self.tls,
+            start_tls=self._start_tls(),
+            timeout=SECONDS,
+        )
+
     def _start_tls(self) -> bool | None:
         """Whether to insist on STARTTLS; None: only if it is offered. No password leaves the machine in clear."""
         if self.tls or not self.user:
             return False
         return None if endpoints.is_loopback(self.host) else True
 
+    @crashing.io
     async def was_sent(self, message_id: str) -> bool | None:
         """Whether the Sent folder holds the message; None if there is no such folder to look into."""
         if self.sent is None or not self.sent.is_dir():

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 
 import httpcore2
 
-from pocketlet import errors
+from pocketlet import crashing, errors
 from pocketlet.platform.gateways import addresses, link, scrubbing, unpacking
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -114,6 +114,7 @@ async def look_up(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+@crashing.io
 async def send(
     target: Target,
     request: Request,
@@ -261,7 +262,10 @@ def _put(headers: dict[str, str], secret: Secret) -> None:
         raise errors.EgressRefused(f"The header {name!r:.60} can't hold a credential, or is there twice.")
     headers[name] = secret.prefix + secret.value
     if not _VALUE.fullmatch(headers[name]):
-        raise errors.EgressRefused(f"The credential for {name} holds characters that no header has.")
+        raise errors.EgressRefused(
+            f"The credential for {name} holds a line break, or another character that no header has.",
+            hint="Nothing was sent. `pocketlet secret set NAME` seals it anew, in one line.",
+        )
 
 
 async def _exchange(

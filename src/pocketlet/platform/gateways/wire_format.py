@@ -1,7 +1,8 @@
 """Our request and reply, to and from Pydantic AI's messages (which it turns into each provider's wire)."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_ai.messages import (
@@ -29,6 +30,8 @@ KEPT = ("kind", "parts", "model_name", "provider_name", "canonical_system", "fin
 
 #: Anthropic's wire has none, and Pydantic AI warns about settings that it must drop.
 TAKES_SEED = frozenset({"openai", "ollama", "google"})
+DEPTH = 100  # of lists and objects in a call's arguments
+MOST = 2**31 - 1  # tokens that a call can claim: what a row of the ledger holds
 
 
 def messages(request: models.Request) -> list[ModelMessage]:
@@ -84,9 +87,9 @@ def reply(response: ModelResponse) -> models.Reply:
         text=response.text or "",
         calls=calls,
         usage=models.Usage(
-            input=usage.input_tokens,
-            output=usage.output_tokens,
-            cached=min(usage.cache_read_tokens, usage.input_tokens),
+            input=min(usage.input_tokens, MOST),
+            output=min(usage.output_tokens, MOST),
+            cached=min(usage.cache_read_tokens, usage.input_tokens, MOST),
         ),
         message=_kept(response),
         model=response.model_name or "",
@@ -98,18 +101,42 @@ def _call(part: ToolCallPart) -> models.ToolCall:
     # The SDKs don't check what a server sends as arguments; as text it can be stored, shown and sent back.
     written = cast(object, part.args)
     raw = written if isinstance(written, str) else json.dumps({} if written is None else written)
-    if not isinstance(written, str | dict):
+    args = _arguments(raw)
+    if args is None:
+        part.args = {"INVALID_JSON": raw}  # as Pydantic AI sends back what it can't read; it reads more than we do
+    elif not isinstance(written, str | dict):
         part.args = raw
-    return models.ToolCall(part.tool_call_id, part.tool_name, _arguments(raw), raw)
+    return models.ToolCall(part.tool_call_id, part.tool_name, args, raw)
 
 
 def _arguments(raw: str) -> dict[str, object] | None:
     """The JSON object in `raw`, or None; some providers write nothing for a call without arguments."""
     try:
-        value: object = json.loads(raw, parse_constant=_refuse) if raw.strip() else {}
+        value: object = json.loads(raw, parse_constant=_refuse, parse_float=_finite) if raw.strip() else {}
     except (ValueError, RecursionError):
         return None
-    return cast("dict[str, object]", value) if isinstance(value, dict) else None
+    args = cast("dict[str, object]", value) if isinstance(value, dict) else None
+    return None if args is None or _too_deep(args) else args
+
+
+def _finite(written: str) -> object:
+    # 1e999 is JSON; Infinity, which it would be written down as, is none.
+    return value if math.isfinite(value := float(written)) else _refuse(written)
+
+
+def _too_deep(args: dict[str, object]) -> bool:
+    # What the parser just took may be too much for the encoder, which is called from deeper on the stack.
+    layer: list[object] = [args]
+    for _ in range(DEPTH):
+        inside = [_inside(item) for item in layer]
+        layer = [item for items in inside for item in items]
+    return bool(layer)
+
+
+def _inside(item: object) -> Iterable[object]:
+    if isinstance(item, dict):
+        return cast("dict[str, object]", item).values()
+    return cast("list[object]", item) if isinstance(item, list) else ()
 
 
 def _refuse(constant: str) -> object:

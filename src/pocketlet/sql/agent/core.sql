@@ -28,6 +28,7 @@ CREATE TABLE {schema}.memories (
 );
 COMMENT ON TABLE {schema}.memories IS 'what the agent knows; kind, entity (a person, an order …), subject, body; integrity says who vouches for it';
 CREATE INDEX ON {schema}.memories (entity, at DESC);
+CREATE INDEX ON {schema}.memories (lower(entity COLLATE "C"), at DESC);  -- of bound reads, as the two below
 CREATE INDEX ON {schema}.memories (kind, at DESC);
 CREATE INDEX ON {schema}.memories (at DESC);
 CREATE INDEX ON {schema}.memories USING gin (tsv);
@@ -35,6 +36,7 @@ CREATE INDEX ON {schema}.memories (id) WHERE integrity = 'outside';
 
 -- No login of the app may read these: what was wrong is only for trials, by the view in {past}.
 CREATE TABLE {schema}.memories_before (LIKE {schema}.memories, PRIMARY KEY (id), CHECK (v_to IS NOT NULL AND v_to > v_from));
+CREATE INDEX ON {schema}.memories_before (lower(entity COLLATE "C"), at DESC);
 COMMENT ON TABLE {schema}.memories_before IS 'memories that were superseded, with the version in which each ended (v_to)';
 
 CREATE TABLE {schema}.results (
@@ -64,6 +66,7 @@ COMMENT ON TABLE {schema}.results IS 'what earlier runs did: outcome, the corres
 -- Runs count from 1 in each database: imported results (v_from 0) may have the number of a run that is still to come.
 CREATE UNIQUE INDEX ON {schema}.results (run) WHERE v_from > 0;
 CREATE INDEX ON {schema}.results (entity, at DESC);
+CREATE INDEX ON {schema}.results (lower(entity COLLATE "C"), at DESC);
 CREATE INDEX ON {schema}.results (at DESC);
 CREATE INDEX ON {schema}.results USING gin (tsv);
 CREATE INDEX ON {schema}.results (id) WHERE integrity = 'outside';
@@ -112,3 +115,39 @@ GRANT SELECT ON {schema}.memories, {schema}.results, {schema}.lessons, {schema}.
 GRANT INSERT (kind, entity, at, subject, body, data, origin_ref) ON {schema}.memories TO {app};
 GRANT SELECT, INSERT ON {schema}.memories, {schema}.memories_before, {schema}.results TO pd_api;
 GRANT DELETE ON {schema}.memories TO pd_api;
+
+-- What changed in the app's own tables, for its triggers: the app's writes put it there, and the platform takes it out.
+-- The function runs as whoever writes, for what it makes of a row can call code of the app (a cast of its types to json).
+CREATE TABLE {own}.outbox (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  trigger bigint NOT NULL,
+  op text NOT NULL,
+  of_table text NOT NULL,
+  new_row jsonb NOT NULL,
+  old_row jsonb,
+  at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+CREATE INDEX ON {own}.outbox (trigger, id);
+COMMENT ON TABLE {own}.outbox IS 'Rows that became what a trigger waits for, until their slots are recorded.';
+CREATE FUNCTION {own}.note_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  now_is constant jsonb := to_jsonb(NEW);
+  shown jsonb;
+  was jsonb;
+BEGIN
+  SELECT jsonb_object_agg(f.key, CASE WHEN octet_length(f.value::text) > 20000 THEN to_jsonb(left(f.value #>> '{{}}', 20000))
+                                      ELSE f.value END) INTO shown FROM jsonb_each(now_is) f;
+  IF TG_OP = 'UPDATE' THEN
+    SELECT jsonb_object_agg(f.key, f.value) INTO was FROM jsonb_each(to_jsonb(OLD)) f
+     WHERE f.value IS DISTINCT FROM now_is -> f.key AND octet_length(f.value::text) <= 20000;
+  END IF;
+  INSERT INTO {own}.outbox (trigger, op, of_table, new_row, old_row)
+  VALUES (TG_ARGV[0]::bigint, lower(TG_OP), TG_TABLE_NAME, coalesce(shown, '{{}}'), was);
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION {own}.note_change() IS 'Puts the row into the outbox; what may call it is made by Pocketlet, for the triggers of agent.toml.';
+REVOKE EXECUTE ON FUNCTION {own}.note_change() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION {own}.note_change() TO {app};
+GRANT INSERT (trigger, op, of_table, new_row, old_row) ON {own}.outbox TO {app};
+GRANT USAGE ON SCHEMA {own} TO pd_api;
+GRANT SELECT, DELETE ON {own}.outbox TO pd_api;

@@ -21,6 +21,7 @@ GRANT pd_app, pd_reader TO pd_admin WITH ADMIN OPTION;
 ALTER ROLE pd_watch INHERIT;
 GRANT pg_monitor, pg_signal_backend TO pd_watch;
 ALTER ROLE pd_api SET search_path = pg_catalog, pg_temp;
-ALTER ROLE pd_api SET idle_in_transaction_session_timeout = '10min';
+-- A process that is stopped within a transaction must not keep its locks for long; a connection's own time-out is 30 s.
+ALTER ROLE pd_api SET idle_in_transaction_session_timeout = '35s';
 ALTER ROLE pd_admin SET search_path = pg_catalog, pg_temp;
 ALTER ROLE pd_watch SET search_path = pg_catalog, pg_temp;

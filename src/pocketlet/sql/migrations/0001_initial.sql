@@ -157,6 +157,9 @@ CREATE TABLE pocketlet.run (
   worker_id bigint REFERENCES pocketlet.worker ON DELETE SET NULL,
   stop_requested boolean NOT NULL DEFAULT false,
   dry boolean NOT NULL DEFAULT false,
+  deadline_at timestamptz,
+  recoveries int NOT NULL DEFAULT 0,
+  since timestamptz NOT NULL DEFAULT pocketlet.now(),
   error text,
   hint text,
   exit_code int,
@@ -167,23 +170,13 @@ CREATE TABLE pocketlet.run (
 );
 COMMENT ON COLUMN pocketlet.run.revision IS 'Pinned when the run is made; a run never changes revision.';
 COMMENT ON COLUMN pocketlet.run.dry IS 'It is only shown what the run would do outside: its effects are captured.';
+COMMENT ON COLUMN pocketlet.run.deadline_at IS 'The run ends by then, waiting for a person not counted; set when it is first taken up.';
+COMMENT ON COLUMN pocketlet.run.recoveries IS 'How often in a row a worker that had it was lost before it wrote a step; after three it is set apart for a person to look at.';
+COMMENT ON COLUMN pocketlet.run.since IS 'When it was taken up, or began to wait.';
 COMMENT ON COLUMN pocketlet.run.fence IS 'Counts claims; a write with an older fence comes from a worker that lost the run.';
 COMMENT ON COLUMN pocketlet.run.curation IS 'The manager''s run whose learning budget this is booked on; 0: the day''s.';
 CREATE INDEX ON pocketlet.run (agent_id, id);
 CREATE INDEX ON pocketlet.run (state) WHERE state IN ('queued', 'running', 'waiting');
-
-CREATE TABLE pocketlet.slot (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
-  trigger text NOT NULL,
-  key text NOT NULL,
-  due_at timestamptz NOT NULL DEFAULT pocketlet.now(),
-  run_id bigint REFERENCES pocketlet.run ON DELETE CASCADE,
-  reason text NOT NULL DEFAULT '',
-  UNIQUE (agent_id, trigger, key)
-);
-COMMENT ON COLUMN pocketlet.slot.reason IS 'Why no run was started, if none was.';
-COMMENT ON TABLE pocketlet.slot IS 'One event of one trigger; the unique key is why each event starts one run.';
 
 CREATE TABLE pocketlet.step (
   run_id bigint NOT NULL REFERENCES pocketlet.run ON DELETE CASCADE,
@@ -202,8 +195,111 @@ CREATE TABLE pocketlet.step (
 COMMENT ON TABLE pocketlet.step IS 'The journal: one row a model reply or tool result, written once, never changed.';
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.worker, pocketlet.run TO pd_api;
-GRANT SELECT, INSERT, UPDATE ON pocketlet.slot TO pd_api;
 GRANT SELECT, INSERT ON pocketlet.step TO pd_api;
+-- What starts runs by itself. Everything that is due is a row before anything is done about it.
+--
+--   agent.toml [triggers] ─▶ trigger ─ schedule: the tick moves `watermark` and inserts slots, in one transaction
+--                                    ├ event (mail, webhook): the slot is committed before the sender is told so
+--                                    └ look (mailbox, feed, poll, change): slots and `cursor` in one transaction
+--   slot: due ─▶ claimed (a run is made with it) ─▶ done | failed        due ─▶ skipped | missed
+--   a list: due ─▶ claimed (its items are made with it, each a slot) ─▶ done | failed, once all items have their end
+CREATE TABLE pocketlet.trigger (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  name text NOT NULL,
+  kind text NOT NULL
+    CHECK (kind IN ('mail', 'schedule', 'webhook', 'mailbox', 'feed', 'change', 'poll', 'result', 'chat')),
+  spec jsonb NOT NULL,
+  address text,
+  active boolean NOT NULL DEFAULT true,
+  paused text,
+  watermark timestamptz NOT NULL DEFAULT pocketlet.now(),
+  next_at timestamptz,
+  cursor jsonb NOT NULL DEFAULT '{}',
+  holder bigint REFERENCES pocketlet.worker ON DELETE SET NULL,
+  lease_until timestamptz,
+  failures int NOT NULL DEFAULT 0,
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  UNIQUE (agent_id, name)
+);
+CREATE INDEX trigger_address ON pocketlet.trigger (kind, address) WHERE active AND address IS NOT NULL;
+CREATE INDEX trigger_next ON pocketlet.trigger (next_at) WHERE active AND paused IS NULL;
+COMMENT ON TABLE pocketlet.trigger IS 'One entry of [triggers] in agent.toml of the current revision, with how far it has come.';
+COMMENT ON COLUMN pocketlet.trigger.address IS 'What an event names it by: a mail address, or the last part of a webhook''s path.';
+COMMENT ON COLUMN pocketlet.trigger.active IS 'Whether the current revision has it; one that it has no more keeps its slots.';
+COMMENT ON COLUMN pocketlet.trigger.paused IS 'Why the owner paused it. Nothing else pauses a trigger.';
+COMMENT ON COLUMN pocketlet.trigger.watermark IS 'Schedules: everything due until then is a slot.';
+COMMENT ON COLUMN pocketlet.trigger.next_at IS 'When it is due, or is to be looked at, next.';
+COMMENT ON COLUMN pocketlet.trigger.cursor IS 'How far a mailbox, feed or service was read; moved with the slots that were read.';
+COMMENT ON COLUMN pocketlet.trigger.failures IS 'Looks in a row that failed; the pause between two looks grows with it.';
+
+CREATE TABLE pocketlet.slot (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  trigger_id bigint NOT NULL REFERENCES pocketlet.trigger ON DELETE CASCADE,
+  key text NOT NULL,
+  state text NOT NULL DEFAULT 'due' CHECK (state IN ('due', 'claimed', 'done', 'failed', 'skipped', 'missed')),
+  reason text NOT NULL DEFAULT '',
+  stands_for int NOT NULL DEFAULT 1,
+  due_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  recorded_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  body bytea,
+  about jsonb NOT NULL DEFAULT '{}',
+  run_id bigint REFERENCES pocketlet.run ON DELETE SET NULL,
+  replays bigint REFERENCES pocketlet.slot ON DELETE CASCADE,
+  items int CHECK (items > 0),
+  parent bigint REFERENCES pocketlet.slot ON DELETE CASCADE,
+  position int CHECK (position > 0),
+  held boolean NOT NULL DEFAULT false,
+  attempts int NOT NULL DEFAULT 0,
+  not_before timestamptz,
+  lease_until timestamptz,
+  started_at timestamptz,
+  ended_at timestamptz,
+  UNIQUE NULLS NOT DISTINCT (trigger_id, key, parent),
+  CHECK (parent IS NULL OR (position IS NOT NULL AND items IS NULL))
+);
+CREATE INDEX slot_due ON pocketlet.slot (due_at, id) WHERE state = 'due' AND NOT held;
+CREATE INDEX slot_claimed ON pocketlet.slot (run_id) WHERE state = 'claimed';
+CREATE INDEX slot_run ON pocketlet.slot (run_id);
+CREATE INDEX slot_agent ON pocketlet.slot (agent_id, due_at);
+CREATE INDEX slot_list ON pocketlet.slot (id) WHERE state = 'claimed' AND items IS NOT NULL;
+CREATE INDEX slot_item ON pocketlet.slot (parent, position) WHERE parent IS NOT NULL;
+COMMENT ON TABLE pocketlet.slot IS 'One occurrence of one trigger; the unique key is why each starts one run.';
+COMMENT ON COLUMN pocketlet.slot.key IS 'The event''s own id, or a schedule''s nominal local time and fold.';
+COMMENT ON COLUMN pocketlet.slot.state IS
+  'due: recorded; claimed: it has a run; done: the run did it and the trigger''s checks hold; failed: it did not; skipped: on purpose; missed: nobody started it in time.';
+COMMENT ON COLUMN pocketlet.slot.reason IS 'Why it was skipped, missed, or did not succeed.';
+COMMENT ON COLUMN pocketlet.slot.stands_for IS 'Occurrences that this row stands for: more than 1,000 skipped ones are one row.';
+COMMENT ON COLUMN pocketlet.slot.body IS 'What came, byte for byte.';
+COMMENT ON COLUMN pocketlet.slot.about IS 'What is known of the event besides its body: header fields, who sent it.';
+COMMENT ON COLUMN pocketlet.slot.replays IS 'The slot that the owner had done again.';
+COMMENT ON COLUMN pocketlet.slot.items IS 'Of a list that was begun: how many items it has. It has no run of its own.';
+COMMENT ON COLUMN pocketlet.slot.parent IS 'Of an item: the slot of its list. One that is done again by itself has a position and no parent.';
+COMMENT ON COLUMN pocketlet.slot.held IS 'Of an item: its turn has not come.';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.trigger TO pd_api;
+GRANT SELECT, INSERT, UPDATE ON pocketlet.slot TO pd_api;
+-- What the owner is told: one open notice a problem, however often it comes up, and each telling as a row before it leaves.
+CREATE TABLE pocketlet.notice (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  agent_id bigint REFERENCES pocketlet.agent ON DELETE CASCADE,
+  problem text NOT NULL,
+  title text NOT NULL,
+  hint text NOT NULL DEFAULT '',
+  run_id bigint REFERENCES pocketlet.run ON DELETE SET NULL,
+  count int NOT NULL DEFAULT 1,
+  first_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  last_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  resolved_at timestamptz,
+  resolution text NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX notice_open ON pocketlet.notice (problem) WHERE resolved_at IS NULL;
+COMMENT ON TABLE pocketlet.notice IS 'A problem that the owner should know of. Its key makes a hundred failures one notice with a count.';
+COMMENT ON COLUMN pocketlet.notice.problem IS 'What makes two reports the same problem, such as `slot:7:failed` for trigger 7.';
+COMMENT ON COLUMN pocketlet.notice.resolution IS 'How it ended: by itself (a later success), or by the owner''s word.';
+
+GRANT SELECT, INSERT, UPDATE ON pocketlet.notice TO pd_api;
 -- Outside actions, the person's word on them, and what the owner allows once and for all.
 CREATE TABLE pocketlet.rule (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -354,6 +450,7 @@ CREATE TABLE pocketlet.mcp_tool (
   schema jsonb NOT NULL,
   annotations jsonb NOT NULL,
   digest text NOT NULL CHECK (digest ~ '^[0-9a-f]{64}$'),
+  fault text NOT NULL DEFAULT '',
   class text NOT NULL DEFAULT 'unsafe' CHECK (class IN ('read', 'idempotent', 'keyed', 'unsafe')),
   state text NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'on', 'off')),
   reviewed_at timestamptz,
@@ -361,6 +458,7 @@ CREATE TABLE pocketlet.mcp_tool (
 );
 COMMENT ON TABLE pocketlet.mcp_tool IS 'As it was last shown to the owner: what a run is told of a tool comes from here, never from the server.';
 COMMENT ON COLUMN pocketlet.mcp_tool.digest IS 'sha256 over name, description, schemas and annotations; compared with the server''s before each call.';
+COMMENT ON COLUMN pocketlet.mcp_tool.fault IS 'Why the tool is left out, if it is; the others of its server go on.';
 COMMENT ON COLUMN pocketlet.mcp_tool.class IS 'The owner''s word on what a call does there; the server''s own hints count for nothing.';
 COMMENT ON COLUMN pocketlet.mcp_tool.state IS 'new: not reviewed, or not the same any more.';
 
@@ -397,6 +495,117 @@ COMMENT ON COLUMN pocketlet.skill_source.permissions IS 'What the text speaks of
 COMMENT ON COLUMN pocketlet.skill_source.others IS 'sha256 of the files that are no text; their content is not kept.';
 
 GRANT SELECT, INSERT ON pocketlet.skill_source TO pd_api;
+-- How the owner is told, and what the owner says back.
+--
+--   notice | approval | run ─▶ delivery (channel, subject, telling): planned ─▶ dispatching ─▶ succeeded | failed | unknown
+--                                 └ `dispatching` is committed before the first byte leaves
+--   what comes in on a channel ─▶ incoming, in one transaction with the channel's cursor and with what it meant
+CREATE TABLE pocketlet.channel (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name text NOT NULL UNIQUE,
+  kind text NOT NULL CHECK (kind IN ('mail', 'webhook', 'telegram')),
+  address text NOT NULL,
+  base_url text NOT NULL DEFAULT '',
+  pinned text[] NOT NULL DEFAULT '{}',
+  secret text,
+  sender text NOT NULL DEFAULT '',
+  about text[] NOT NULL,
+  urgent text[] NOT NULL DEFAULT '{}',
+  quiet_from time,
+  quiet_until time,
+  zone text,
+  cursor bigint NOT NULL DEFAULT 0,
+  listened_until timestamptz,
+  failures int NOT NULL DEFAULT 0,
+  not_before timestamptz,
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now()
+);
+COMMENT ON TABLE pocketlet.channel IS 'A way to the owner. No agent has a tool for it.';
+COMMENT ON COLUMN pocketlet.channel.address IS 'A mail address, a URL, or the id of a private chat.';
+COMMENT ON COLUMN pocketlet.channel.secret IS 'The name of a value in the vault: a signing key, or a bot''s token.';
+COMMENT ON COLUMN pocketlet.channel.about IS 'Which kinds of things are told on it: problems, approvals, results.';
+COMMENT ON COLUMN pocketlet.channel.urgent IS 'Those of them that quiet hours do not hold back.';
+COMMENT ON COLUMN pocketlet.channel.cursor IS 'The last update that was taken in.';
+COMMENT ON COLUMN pocketlet.channel.listened_until IS 'Until then one worker listens, and the others leave it alone.';
+COMMENT ON COLUMN pocketlet.channel.failures IS 'Tries in a row that failed; the pause before the next one grows with it.';
+
+CREATE TABLE pocketlet.delivery (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  channel_id bigint NOT NULL REFERENCES pocketlet.channel ON DELETE CASCADE,
+  subject text NOT NULL,
+  telling int NOT NULL,
+  kind text NOT NULL
+    CHECK (kind IN ('problem', 'still', 'over', 'approval', 'reminder', 'result', 'digest', 'answer', 'test')),
+  class text NOT NULL CHECK (class IN ('keyed', 'checkable', 'unsafe')),
+  state text NOT NULL DEFAULT 'planned' CHECK (state IN ('planned', 'dispatching', 'succeeded', 'failed', 'unknown')),
+  title text NOT NULL,
+  body text NOT NULL,
+  facts jsonb NOT NULL DEFAULT '{}',
+  run_id bigint REFERENCES pocketlet.run ON DELETE SET NULL,
+  notice_id bigint REFERENCES pocketlet.notice ON DELETE SET NULL,
+  approval_id bigint REFERENCES pocketlet.approval ON DELETE SET NULL,
+  digest_id bigint REFERENCES pocketlet.delivery ON DELETE CASCADE,
+  answers text NOT NULL DEFAULT '',
+  reference text,
+  said text NOT NULL DEFAULT '',
+  attempt int NOT NULL DEFAULT 0,
+  lease_until timestamptz,
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  changed_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  UNIQUE (channel_id, subject, telling)
+);
+CREATE INDEX delivery_open ON pocketlet.delivery (channel_id) WHERE state IN ('planned', 'dispatching');
+CREATE INDEX delivery_notice ON pocketlet.delivery (notice_id);
+CREATE INDEX delivery_digest ON pocketlet.delivery (digest_id) WHERE digest_id IS NOT NULL;
+CREATE INDEX delivery_reference ON pocketlet.delivery (channel_id, reference);
+COMMENT ON TABLE pocketlet.delivery IS 'One telling of one thing on one channel. It is made once, whichever worker comes first.';
+COMMENT ON COLUMN pocketlet.delivery.subject IS 'What is told: `notice:7`, `notice:7:over`, `approval:3`, `result:12`, `answer:5`.';
+COMMENT ON COLUMN pocketlet.delivery.telling IS 'The how-manieth time; a summary that was slept through is left out.';
+COMMENT ON COLUMN pocketlet.delivery.class IS 'What a break past the send means, as of an effect: keyed is sent again, checkable looked up, unsafe stays unknown.';
+COMMENT ON COLUMN pocketlet.delivery.body IS 'The words that leave, but for a link: that is made anew from the key whenever it is sent.';
+COMMENT ON COLUMN pocketlet.delivery.run_id IS 'What an answer to it is about.';
+COMMENT ON COLUMN pocketlet.delivery.digest_id IS 'The message in which it is told together with others; its state is that one''s.';
+COMMENT ON COLUMN pocketlet.delivery.reference IS 'What the other side calls it.';
+
+CREATE TABLE pocketlet.incoming (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  channel_id bigint NOT NULL REFERENCES pocketlet.channel ON DELETE CASCADE,
+  key text NOT NULL,
+  state text NOT NULL CHECK (state IN ('taken', 'asked', 'unproven', 'ignored')),
+  meaning text NOT NULL,
+  words text NOT NULL DEFAULT '',
+  run_id bigint REFERENCES pocketlet.run ON DELETE SET NULL,
+  delivery_id bigint REFERENCES pocketlet.delivery ON DELETE SET NULL,
+  answers text NOT NULL DEFAULT '',
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  UNIQUE (channel_id, key)
+);
+CREATE INDEX incoming_asked ON pocketlet.incoming (channel_id) WHERE state = 'asked';
+COMMENT ON TABLE pocketlet.incoming IS 'What came in on a channel and concerned us, once, and what it was taken for.';
+COMMENT ON COLUMN pocketlet.incoming.state IS
+  'taken: done; asked: the manager works on the answer (`run_id`); unproven: it waits for the owner to say that it is theirs; ignored.';
+
+CREATE TABLE pocketlet.link (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  approval_id bigint NOT NULL REFERENCES pocketlet.approval ON DELETE CASCADE,
+  delivery_id bigint UNIQUE REFERENCES pocketlet.delivery ON DELETE SET NULL,
+  purpose text NOT NULL,
+  nonce bytea NOT NULL,
+  digest bytea NOT NULL,
+  request_hash text NOT NULL,
+  expires_at timestamptz NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  used_at timestamptz
+);
+COMMENT ON TABLE pocketlet.link IS 'A signed link to one question, good for one answer. The link itself can''t be made from the row: the key is outside.';
+COMMENT ON COLUMN pocketlet.link.digest IS 'sha256 of the token.';
+
+CREATE INDEX notice_problem ON pocketlet.notice (problem, id);
+CREATE INDEX notice_resolved ON pocketlet.notice (resolved_at) WHERE resolved_at IS NOT NULL;
+CREATE INDEX run_done ON pocketlet.run (ended_at) WHERE kind = 'run' AND state = 'done';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.channel TO pd_api;
+GRANT SELECT, INSERT, UPDATE ON pocketlet.delivery, pocketlet.incoming, pocketlet.link TO pd_api;
 -- Feedback and the proof that a change helps.
 CREATE TABLE pocketlet.feedback (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -541,6 +750,27 @@ CREATE TABLE pocketlet.past (
 COMMENT ON TABLE pocketlet.past IS 'The memory version that a trial''s session reads, by the process of that session.';
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.past TO pd_api;
+-- Bound reads: whose rows a session of an agent's bound login sees. No agent's login may read or write this.
+CREATE UNLOGGED TABLE pocketlet.scope (
+  pid int PRIMARY KEY,
+  login text NOT NULL,
+  entity text NOT NULL,
+  version bigint
+);
+COMMENT ON TABLE pocketlet.scope IS 'The correspondent of a run, by the process of the session that reads for it; gone after a crash, like the sessions.';
+COMMENT ON COLUMN pocketlet.scope.version IS 'The memory version that a trial reads; null: the present one.';
+
+CREATE TABLE pocketlet.bound (
+  agent_id bigint PRIMARY KEY REFERENCES pocketlet.agent ON DELETE CASCADE,
+  revision int NOT NULL,
+  digest text NOT NULL
+);
+COMMENT ON TABLE pocketlet.bound IS 'What an agent''s bound views were last made of: the revision whose [reads] they follow, and the tables.';
+
+CREATE INDEX ON pocketlet.run (agent_id, lower((input->>'sender') COLLATE "C"));
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.scope TO pd_api;
+GRANT SELECT, INSERT, UPDATE ON pocketlet.bound TO pd_api;
 -- One ledger for runs, curation and trials. Amounts are USD.
 CREATE TABLE pocketlet.ledger (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -613,12 +843,13 @@ COMMENT ON FUNCTION pocketlet.enqueue(bigint) IS 'Puts a run into the queue, in 
 CREATE FUNCTION pocketlet.claim_run(run bigint, worker bigint) RETURNS int LANGUAGE sql
   SET search_path = pg_catalog, pg_temp AS $$
   UPDATE pocketlet.run r
-     SET state = 'running', fence = r.fence + 1, worker_id = worker,
+     SET state = 'running', fence = r.fence + 1, worker_id = worker, since = pocketlet.now(),
+         deadline_at = CASE r.state WHEN 'waiting' THEN r.deadline_at + (pocketlet.now() - r.since) ELSE r.deadline_at END,
          started_at = coalesce(r.started_at, pocketlet.now()), error = NULL, hint = NULL, exit_code = NULL
    WHERE r.id = run AND r.state IN ('queued', 'running', 'waiting')
   RETURNING r.fence
 $$;
-COMMENT ON FUNCTION pocketlet.claim_run(bigint, bigint) IS 'The new fence, or NULL if the run is at rest.';
+COMMENT ON FUNCTION pocketlet.claim_run(bigint, bigint) IS 'The new fence, or NULL if the run is at rest. Time in which it waited for a person moves its deadline.';
 
 CREATE FUNCTION pocketlet.hold(run bigint, holder int) RETURNS void LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp AS $$
@@ -637,7 +868,8 @@ BEGIN
   INSERT INTO pocketlet.step (run_id, seq, kind, tool, request, response, error, label, meta, fence)
   VALUES (run, (step->>'seq')::int, step->>'kind', step->>'tool', step->'request', nullif(step->'response', 'null'),
           step->>'error', step->>'label', coalesce(step->'meta', '{}'), holder);
-  UPDATE pocketlet.run r SET label = step->>'label' WHERE r.id = run AND r.label <> step->>'label';
+  UPDATE pocketlet.run r SET label = step->>'label', recoveries = 0
+   WHERE r.id = run AND (r.label <> step->>'label' OR r.recoveries > 0);
 END $$;
 
 CREATE FUNCTION pocketlet.rest(run bigint, holder int, new_state text, ending jsonb) RETURNS void LANGUAGE plpgsql
@@ -646,7 +878,7 @@ BEGIN
   PERFORM pocketlet.hold(run, holder);
   UPDATE pocketlet.run r
      SET state = new_state, outcome = ending->>'outcome', result = ending->>'result', error = ending->>'error',
-         hint = ending->>'hint', exit_code = (ending->>'exit_code')::int, worker_id = NULL,
+         hint = ending->>'hint', exit_code = (ending->>'exit_code')::int, worker_id = NULL, since = pocketlet.now(),
          ended_at = CASE WHEN new_state = 'waiting' THEN NULL ELSE pocketlet.now() END
    WHERE r.id = run;
 END $$;
@@ -656,7 +888,7 @@ CREATE FUNCTION pocketlet.put_off(run bigint, holder int, until timestamptz, why
   SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM pocketlet.hold(run, holder);
-  UPDATE pocketlet.run r SET state = 'queued', worker_id = NULL, error = why WHERE r.id = run;
+  UPDATE pocketlet.run r SET state = 'queued', worker_id = NULL, error = why, recoveries = 0 WHERE r.id = run;
   BEGIN
     PERFORM queue.procrastinate_defer_jobs_v1(ARRAY[
       ROW('runs', 'advance', 0, 'run:' || run, 'run:' || run, jsonb_build_object('run', run), until)

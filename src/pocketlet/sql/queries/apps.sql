@@ -20,6 +20,7 @@ GRANT {app} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE;
 GRANT {reader} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE;
 GRANT {manager} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE;
 GRANT {trial} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE;
+GRANT {bound} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE;
 
 -- give_back --
 -- And leaves them, before the transaction ends
@@ -27,6 +28,7 @@ REVOKE {app} FROM CURRENT_USER GRANTED BY CURRENT_USER;
 REVOKE {reader} FROM CURRENT_USER GRANTED BY CURRENT_USER;
 REVOKE {manager} FROM CURRENT_USER GRANTED BY CURRENT_USER;
 REVOKE {trial} FROM CURRENT_USER GRANTED BY CURRENT_USER;
+REVOKE {bound} FROM CURRENT_USER GRANTED BY CURRENT_USER;
 
 -- as_platform --
 -- What follows is owned by the role that nobody logs in as
@@ -46,4 +48,4 @@ SELECT DISTINCT d.datname FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d
 
 -- connect --
 -- DROP OWNED takes rights on all databases away: gives the right to enter another one back
-GRANT CONNECT ON DATABASE {database} TO {app}, {reader}, {manager}, {trial};
+GRANT CONNECT ON DATABASE {database} TO {app}, {reader}, {manager}, {trial}, {bound};

@@ -17,6 +17,12 @@ SELECT c.* FROM pocketlet.connection c JOIN pocketlet.connection_grant g ON g.co
  WHERE g.agent_id = %(agent)s AND NOT c.off
  ORDER BY c.name;
 
+-- overdue --
+-- The date since which a review of the connection, or of this agent's grant, is due
+SELECT least(c.review_on, g.review_on) AS since
+  FROM pocketlet.connection c JOIN pocketlet.connection_grant g ON g.connection_id = c.id AND g.agent_id = %(agent)s
+ WHERE c.id = %(id)s AND least(c.review_on, g.review_on) <= (pocketlet.now() AT TIME ZONE 'UTC')::date;
+
 -- usable --
 -- Whether the switch is on, and whether the agent has a grant, as of now
 SELECT NOT c.off AS enabled, EXISTS (SELECT FROM pocketlet.connection_grant g
@@ -56,6 +62,13 @@ DELETE FROM pocketlet.connection WHERE id = %(id)s;
 -- An agent may use it from now on
 INSERT INTO pocketlet.connection_grant (connection_id, agent_id, review_on) VALUES (%(id)s, %(agent)s, %(review_on)s)
 ON CONFLICT (connection_id, agent_id) DO UPDATE SET review_on = excluded.review_on;
+
+-- renew --
+-- The owner has looked: a new review date, for the grants, too
+WITH grants AS (
+  UPDATE pocketlet.connection_grant SET review_on = %(review_on)s WHERE connection_id = %(id)s
+)
+UPDATE pocketlet.connection SET review_on = %(review_on)s, changed_at = pocketlet.now() WHERE id = %(id)s;
 
 -- revoke --
 -- And from now on not

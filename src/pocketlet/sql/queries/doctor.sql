@@ -20,6 +20,33 @@ SELECT 'run ' || r.id AS what FROM pocketlet.run r
    AND NOT EXISTS (SELECT FROM queue.procrastinate_jobs j
                     WHERE j.queueing_lock = 'run:' || r.id AND j.status IN ('todo', 'doing')) ORDER BY r.id;
 
+-- overdue_runs --
+-- Past the deadline, and not ended; a minute is left to whoever ends them
+SELECT 'run ' || r.id AS what FROM pocketlet.run r
+ WHERE r.state IN ('queued', 'running') AND r.deadline_at < pocketlet.now() - interval '1 minute' ORDER BY r.id;
+
+-- unbegun_slots --
+-- Due for long, and nobody has looked at them since they could begin
+SELECT 'slot ' || s.id AS what FROM pocketlet.slot s JOIN pocketlet.trigger t ON t.id = s.trigger_id
+ WHERE s.state = 'due' AND t.paused IS NULL AND s.due_at < pocketlet.now() - interval '15 minutes'
+   AND coalesce(s.not_before, s.due_at) < pocketlet.now() - interval '5 minutes' ORDER BY s.id;
+
+-- unsettled_slots --
+-- Their run is at rest for good, and they are not
+SELECT 'slot ' || s.id AS what FROM pocketlet.slot s LEFT JOIN pocketlet.run r ON r.id = s.run_id
+ WHERE s.state = 'claimed'
+   AND (r.id IS NULL OR (r.state IN ('done', 'failed', 'stopped') AND r.ended_at < pocketlet.now() - interval '1 minute'))
+ ORDER BY s.id;
+
+-- untold_slots --
+-- They did not do their work, none after them did, and the owner was never told
+SELECT 'slot ' || s.id AS what FROM pocketlet.slot s
+ WHERE s.state = 'failed'
+   AND NOT EXISTS (SELECT FROM pocketlet.slot o WHERE o.trigger_id = s.trigger_id AND o.state = 'done' AND o.ended_at >= s.ended_at)
+   AND NOT EXISTS (SELECT FROM pocketlet.notice n
+                    WHERE n.problem = 'trigger:' || s.trigger_id || ':failed'
+                      AND (n.resolved_at IS NULL OR n.resolved_at >= s.ended_at)) ORDER BY s.id;
+
 -- step_gaps --
 -- Step numbers go from 1 up, without a gap
 SELECT 'run ' || s.run_id AS what FROM pocketlet.step s GROUP BY s.run_id HAVING max(s.seq) <> count(*) ORDER BY s.run_id;
@@ -78,24 +105,24 @@ SELECT n.nspname || '.' || o.name AS what
          UNION ALL SELECT pronamespace, proname::text, proowner FROM pg_catalog.pg_proc
          UNION ALL SELECT oid, '*', nspowner FROM pg_catalog.pg_namespace) AS o
   JOIN pg_catalog.pg_namespace n ON n.oid = o.space
-  JOIN pocketlet.agent a ON n.nspname IN (a.name, a.name || '_past')
+  JOIN pocketlet.agent a ON n.nspname IN (a.name, a.name || '_past', a.name || '_own')
   JOIN pg_catalog.pg_roles r ON r.oid = o.owner AND r.rolsuper ORDER BY 1;
 
 -- strong_roles --
 -- What a login of an app must never be
 SELECT r.rolname::text AS what FROM pg_catalog.pg_roles r
-  JOIN pocketlet.agent a ON r.rolname IN (a.name, a.name || '_ro', a.name || '_mgr', a.name || '_try')
+  JOIN pocketlet.agent a ON r.rolname IN (a.name, a.name || '_ro', a.name || '_mgr', a.name || '_try', a.name || '_bnd')
  WHERE r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls ORDER BY 1;
 
 -- missing_roles --
 -- Each agent has its logins
-SELECT w.role AS what FROM pocketlet.agent a, unnest(ARRAY[a.name, a.name || '_ro', a.name || '_mgr', a.name || '_try']) AS w (role)
+SELECT w.role AS what FROM pocketlet.agent a, unnest(ARRAY[a.name, a.name || '_ro', a.name || '_mgr', a.name || '_try', a.name || '_bnd']) AS w (role)
  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = w.role AND r.rolcanlogin) ORDER BY 1;
 
 -- control_writers --
 -- No app may write what the platform keeps
 SELECT r.rolname || ' on ' || c.relname AS what
-  FROM pg_catalog.pg_roles r JOIN pocketlet.agent a ON r.rolname IN (a.name, a.name || '_ro', a.name || '_mgr', a.name || '_try')
+  FROM pg_catalog.pg_roles r JOIN pocketlet.agent a ON r.rolname IN (a.name, a.name || '_ro', a.name || '_mgr', a.name || '_try', a.name || '_bnd')
   JOIN pg_catalog.pg_class c ON c.relnamespace IN ('pocketlet'::regnamespace, 'queue'::regnamespace) AND c.relkind = 'r'
  WHERE pg_catalog.has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') ORDER BY 1;
 

@@ -17,7 +17,7 @@ SELECT s.name, s.transport, s.command, s.url, s.off,
        ARRAY(SELECT a.name FROM pocketlet.mcp_grant g JOIN pocketlet.agent a ON a.id = g.agent_id
               WHERE g.server_id = s.id ORDER BY a.name) AS agents,
        (SELECT count(*) FROM pocketlet.mcp_tool t WHERE t.server_id = s.id AND t.state = 'on') AS on,
-       (SELECT count(*) FROM pocketlet.mcp_tool t WHERE t.server_id = s.id AND t.state = 'new') AS new
+       (SELECT count(*) FROM pocketlet.mcp_tool t WHERE t.server_id = s.id AND t.state = 'new' AND t.fault = '') AS new
   FROM pocketlet.mcp_server s ORDER BY s.name;
 
 -- switch --
@@ -42,7 +42,7 @@ DELETE FROM pocketlet.mcp_grant WHERE server_id = %(id)s AND agent_id = %(agent)
 
 -- tools --
 -- What was shown of a server's tools
-SELECT tool, description, schema, annotations, digest, class, state, reviewed_at
+SELECT tool, description, schema, annotations, digest, fault, class, state, reviewed_at
   FROM pocketlet.mcp_tool WHERE server_id = %(id)s ORDER BY tool;
 
 -- hold --
@@ -51,11 +51,11 @@ SELECT id FROM pocketlet.mcp_server WHERE id = %(id)s FOR UPDATE;
 
 -- show --
 -- A tool as it is shown now; another digest than before takes back what was said of it
-INSERT INTO pocketlet.mcp_tool AS t (server_id, tool, description, schema, annotations, digest)
-VALUES (%(id)s, %(tool)s, %(description)s, %(schema)s, %(annotations)s, %(digest)s)
+INSERT INTO pocketlet.mcp_tool AS t (server_id, tool, description, schema, annotations, digest, fault)
+VALUES (%(id)s, %(tool)s, %(description)s, %(schema)s, %(annotations)s, %(digest)s, %(fault)s)
 ON CONFLICT (server_id, tool) DO UPDATE
    SET description = excluded.description, schema = excluded.schema, annotations = excluded.annotations,
-       digest = excluded.digest, class = 'unsafe', state = 'new', reviewed_at = NULL
+       digest = excluded.digest, fault = excluded.fault, class = 'unsafe', state = 'new', reviewed_at = NULL
  WHERE t.digest <> excluded.digest;
 
 -- forget --
@@ -77,8 +77,8 @@ RETURNING tool;
 
 -- notice --
 -- A tool that nobody has seen yet
-INSERT INTO pocketlet.mcp_tool (server_id, tool, description, schema, annotations, digest)
-VALUES (%(id)s, %(tool)s, %(description)s, %(schema)s, %(annotations)s, %(digest)s)
+INSERT INTO pocketlet.mcp_tool (server_id, tool, description, schema, annotations, digest, fault)
+VALUES (%(id)s, %(tool)s, %(description)s, %(schema)s, %(annotations)s, %(digest)s, %(fault)s)
 ON CONFLICT DO NOTHING RETURNING tool;
 
 -- of_agent --

@@ -11,6 +11,14 @@ ON CONFLICT (pid) DO UPDATE SET version = excluded.version;
 -- forget_past --
 DELETE FROM pocketlet.past WHERE pid = %(pid)s;
 
+-- show_own --
+-- Whose rows the session of this process will see, and of which version (null: of now)
+INSERT INTO pocketlet.scope (pid, login, entity, version) VALUES (%(pid)s, %(login)s, %(entity)s, %(version)s)
+ON CONFLICT (pid) DO UPDATE SET login = excluded.login, entity = excluded.entity, version = excluded.version;
+
+-- forget_own --
+DELETE FROM pocketlet.scope WHERE pid = %(pid)s;
+
 -- limit_100ms --
 SET LOCAL statement_timeout = 100;
 

@@ -16,7 +16,7 @@ SELECT pocketlet.claim_run(%(run)s, %(worker)s) AS fence;
 -- load --
 -- What the loop needs
 SELECT id, agent_id, kind, revision, state, input, facts, label, briefing, fence, stop_requested, feedback_id, case_id, curation,
-       model, dry
+       model, dry, recoveries
   FROM pocketlet.run WHERE id = %(run)s;
 
 -- raw --
@@ -32,8 +32,18 @@ SELECT pocketlet.rest(%(run)s, %(fence)s, %(state)s, %(facts)s);
 SELECT pocketlet.put_off(%(run)s, %(fence)s, %(until)s, %(why)s);
 
 -- hold --
--- Still ours? And was it asked to stop?
-SELECT pocketlet.hold(%(run)s, %(fence)s), r.stop_requested FROM pocketlet.run r WHERE r.id = %(run)s;
+-- Still ours? Was it asked to stop? And how many seconds has it left?
+SELECT pocketlet.hold(%(run)s, %(fence)s), r.stop_requested AS stop,
+       extract(epoch FROM r.deadline_at - pocketlet.now())::float8 AS left FROM pocketlet.run r WHERE r.id = %(run)s;
+
+-- begin --
+-- Its time runs from when it is first taken up
+UPDATE pocketlet.run SET deadline_at = pocketlet.now() + make_interval(secs => %(seconds)s)
+ WHERE id = %(run)s AND fence = %(fence)s AND deadline_at IS NULL;
+
+-- has_slot --
+-- Whether a trigger waits for it, and so tells of its failure
+SELECT FROM pocketlet.slot WHERE run_id = %(run)s;
 
 -- start_briefing --
 -- Once, before the first model call
@@ -51,9 +61,18 @@ UPDATE pocketlet.run SET stop_requested = true,
 RETURNING state;
 
 -- retry --
--- On from the journal
+-- On from the journal; the slot that it was started for is open again, and with it the list of which that is an item
+-- The slot is locked in any case: whoever settles it at this moment comes before or after
+WITH slot AS (
+  UPDATE pocketlet.slot SET state = 'claimed', reason = '', ended_at = NULL
+   WHERE run_id = %(run)s AND state IN ('claimed', 'failed')
+  RETURNING parent
+), list AS (
+  UPDATE pocketlet.slot p SET state = 'claimed', reason = '', ended_at = NULL FROM slot
+   WHERE p.id = slot.parent AND p.state IN ('claimed', 'failed')
+)
 UPDATE pocketlet.run SET state = 'queued', stop_requested = false, error = NULL, hint = NULL, exit_code = NULL,
-       outcome = NULL, ended_at = NULL
+       outcome = NULL, ended_at = NULL, deadline_at = NULL, recoveries = 0
  WHERE id = %(run)s AND state IN ('failed', 'stopped')
 RETURNING id;
 

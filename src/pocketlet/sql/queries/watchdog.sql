@@ -19,12 +19,13 @@ SELECT a.usename AS role, a.pid,
 WITH login AS (
   SELECT r.oid, r.rolname, n.nspname AS app, r.rolname <> n.nspname AS reads
     FROM pg_catalog.pg_namespace n
-    JOIN pg_catalog.pg_roles r ON r.rolname IN (n.nspname, n.nspname || '_ro', n.nspname || '_mgr', n.nspname || '_try')
+    JOIN pg_catalog.pg_roles r ON r.rolname IN (n.nspname, n.nspname || '_ro', n.nspname || '_mgr', n.nspname || '_try', n.nspname || '_bnd')
     JOIN pg_catalog.pg_auth_members m ON m.member = r.oid AND NOT m.admin_option
      AND m.roleid = CASE WHEN r.rolname = n.nspname THEN 'pd_app'::regrole ELSE 'pd_reader'::regrole END
    WHERE n.nspowner = 'pd_platform'::regrole
 ), wanted AS (
-  SELECT oid, 'search_path=' || CASE WHEN rolname = app || '_try' THEN pg_catalog.quote_ident(app || '_past') || ', ' ELSE '' END
+  SELECT oid, 'search_path=' || CASE rolname WHEN app || '_try' THEN pg_catalog.quote_ident(app || '_past') || ', '
+                   WHEN app || '_bnd' THEN pg_catalog.quote_ident(app || '_own') || ', ' ELSE '' END
               || pg_catalog.quote_ident(app) || ', pg_temp' AS setting FROM login
   UNION ALL SELECT oid, 'idle_in_transaction_session_timeout=' || CASE WHEN reads THEN '5s' ELSE '60s' END FROM login
   UNION ALL SELECT oid, setting FROM login,
@@ -51,3 +52,4 @@ ALTER ROLE {app} IN DATABASE {database} RESET ALL;
 ALTER ROLE {reader} IN DATABASE {database} RESET ALL;
 ALTER ROLE {manager} IN DATABASE {database} RESET ALL;
 ALTER ROLE {trial} IN DATABASE {database} RESET ALL;
+ALTER ROLE {bound} IN DATABASE {database} RESET ALL;

@@ -37,6 +37,9 @@ CREATE TABLE pocketlet.run (
   worker_id bigint REFERENCES pocketlet.worker ON DELETE SET NULL,
   stop_requested boolean NOT NULL DEFAULT false,
   dry boolean NOT NULL DEFAULT false,
+  deadline_at timestamptz,
+  recoveries int NOT NULL DEFAULT 0,
+  since timestamptz NOT NULL DEFAULT pocketlet.now(),
   error text,
   hint text,
   exit_code int,
@@ -47,23 +50,13 @@ CREATE TABLE pocketlet.run (
 );
 COMMENT ON COLUMN pocketlet.run.revision IS 'Pinned when the run is made; a run never changes revision.';
 COMMENT ON COLUMN pocketlet.run.dry IS 'It is only shown what the run would do outside: its effects are captured.';
+COMMENT ON COLUMN pocketlet.run.deadline_at IS 'The run ends by then, waiting for a person not counted; set when it is first taken up.';
+COMMENT ON COLUMN pocketlet.run.recoveries IS 'How often in a row a worker that had it was lost before it wrote a step; after three it is set apart for a person to look at.';
+COMMENT ON COLUMN pocketlet.run.since IS 'When it was taken up, or began to wait.';
 COMMENT ON COLUMN pocketlet.run.fence IS 'Counts claims; a write with an older fence comes from a worker that lost the run.';
 COMMENT ON COLUMN pocketlet.run.curation IS 'The manager''s run whose learning budget this is booked on; 0: the day''s.';
 CREATE INDEX ON pocketlet.run (agent_id, id);
 CREATE INDEX ON pocketlet.run (state) WHERE state IN ('queued', 'running', 'waiting');
-
-CREATE TABLE pocketlet.slot (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
-  trigger text NOT NULL,
-  key text NOT NULL,
-  due_at timestamptz NOT NULL DEFAULT pocketlet.now(),
-  run_id bigint REFERENCES pocketlet.run ON DELETE CASCADE,
-  reason text NOT NULL DEFAULT '',
-  UNIQUE (agent_id, trigger, key)
-);
-COMMENT ON COLUMN pocketlet.slot.reason IS 'Why no run was started, if none was.';
-COMMENT ON TABLE pocketlet.slot IS 'One event of one trigger; the unique key is why each event starts one run.';
 
 CREATE TABLE pocketlet.step (
   run_id bigint NOT NULL REFERENCES pocketlet.run ON DELETE CASCADE,
@@ -82,5 +75,4 @@ CREATE TABLE pocketlet.step (
 COMMENT ON TABLE pocketlet.step IS 'The journal: one row a model reply or tool result, written once, never changed.';
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.worker, pocketlet.run TO pd_api;
-GRANT SELECT, INSERT, UPDATE ON pocketlet.slot TO pd_api;
 GRANT SELECT, INSERT ON pocketlet.step TO pd_api;

@@ -24,6 +24,7 @@ CREATE TABLE pocketlet.mcp_tool (
   schema jsonb NOT NULL,
   annotations jsonb NOT NULL,
   digest text NOT NULL CHECK (digest ~ '^[0-9a-f]{64}$'),
+  fault text NOT NULL DEFAULT '',
   class text NOT NULL DEFAULT 'unsafe' CHECK (class IN ('read', 'idempotent', 'keyed', 'unsafe')),
   state text NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'on', 'off')),
   reviewed_at timestamptz,
@@ -31,6 +32,7 @@ CREATE TABLE pocketlet.mcp_tool (
 );
 COMMENT ON TABLE pocketlet.mcp_tool IS 'As it was last shown to the owner: what a run is told of a tool comes from here, never from the server.';
 COMMENT ON COLUMN pocketlet.mcp_tool.digest IS 'sha256 over name, description, schemas and annotations; compared with the server''s before each call.';
+COMMENT ON COLUMN pocketlet.mcp_tool.fault IS 'Why the tool is left out, if it is; the others of its server go on.';
 COMMENT ON COLUMN pocketlet.mcp_tool.class IS 'The owner''s word on what a call does there; the server''s own hints count for nothing.';
 COMMENT ON COLUMN pocketlet.mcp_tool.state IS 'new: not reviewed, or not the same any more.';
 

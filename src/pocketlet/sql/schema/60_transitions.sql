@@ -15,12 +15,13 @@ COMMENT ON FUNCTION pocketlet.enqueue(bigint) IS 'Puts a run into the queue, in 
 CREATE FUNCTION pocketlet.claim_run(run bigint, worker bigint) RETURNS int LANGUAGE sql
   SET search_path = pg_catalog, pg_temp AS $$
   UPDATE pocketlet.run r
-     SET state = 'running', fence = r.fence + 1, worker_id = worker,
+     SET state = 'running', fence = r.fence + 1, worker_id = worker, since = pocketlet.now(),
+         deadline_at = CASE r.state WHEN 'waiting' THEN r.deadline_at + (pocketlet.now() - r.since) ELSE r.deadline_at END,
          started_at = coalesce(r.started_at, pocketlet.now()), error = NULL, hint = NULL, exit_code = NULL
    WHERE r.id = run AND r.state IN ('queued', 'running', 'waiting')
   RETURNING r.fence
 $$;
-COMMENT ON FUNCTION pocketlet.claim_run(bigint, bigint) IS 'The new fence, or NULL if the run is at rest.';
+COMMENT ON FUNCTION pocketlet.claim_run(bigint, bigint) IS 'The new fence, or NULL if the run is at rest. Time in which it waited for a person moves its deadline.';
 
 CREATE FUNCTION pocketlet.hold(run bigint, holder int) RETURNS void LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp AS $$
@@ -39,7 +40,8 @@ BEGIN
   INSERT INTO pocketlet.step (run_id, seq, kind, tool, request, response, error, label, meta, fence)
   VALUES (run, (step->>'seq')::int, step->>'kind', step->>'tool', step->'request', nullif(step->'response', 'null'),
           step->>'error', step->>'label', coalesce(step->'meta', '{}'), holder);
-  UPDATE pocketlet.run r SET label = step->>'label' WHERE r.id = run AND r.label <> step->>'label';
+  UPDATE pocketlet.run r SET label = step->>'label', recoveries = 0
+   WHERE r.id = run AND (r.label <> step->>'label' OR r.recoveries > 0);
 END $$;
 
 CREATE FUNCTION pocketlet.rest(run bigint, holder int, new_state text, ending jsonb) RETURNS void LANGUAGE plpgsql
@@ -48,7 +50,7 @@ BEGIN
   PERFORM pocketlet.hold(run, holder);
   UPDATE pocketlet.run r
      SET state = new_state, outcome = ending->>'outcome', result = ending->>'result', error = ending->>'error',
-         hint = ending->>'hint', exit_code = (ending->>'exit_code')::int, worker_id = NULL,
+         hint = ending->>'hint', exit_code = (ending->>'exit_code')::int, worker_id = NULL, since = pocketlet.now(),
          ended_at = CASE WHEN new_state = 'waiting' THEN NULL ELSE pocketlet.now() END
    WHERE r.id = run;
 END $$;
@@ -58,7 +60,7 @@ CREATE FUNCTION pocketlet.put_off(run bigint, holder int, until timestamptz, why
   SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM pocketlet.hold(run, holder);
-  UPDATE pocketlet.run r SET state = 'queued', worker_id = NULL, error = why WHERE r.id = run;
+  UPDATE pocketlet.run r SET state = 'queued', worker_id = NULL, error = why, recoveries = 0 WHERE r.id = run;
   BEGIN
     PERFORM queue.procrastinate_defer_jobs_v1(ARRAY[
       ROW('runs', 'advance', 0, 'run:' || run, 'run:' || run, jsonb_build_object('run', run), until)

@@ -70,6 +70,8 @@ async def _approve(
             rule = await approving.allow(conn, number, per_day=always, days=days)
         review = f"{rule['review_on']}: then you are asked again. `pocketlet rule remove {rule['rule']}` ends it"
         output.note(f"Rule {rule['rule']}: {rule['tool']} to {rule['to']}, {always} a day, until {review}")
+    if text is not None:
+        outcome.draw(text)
     async with database.api() as conn:
         act = approving.decide(conn, number, yes=True) if text is None else approving.edit(conn, number, text)
         decided = await act

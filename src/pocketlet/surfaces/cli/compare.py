@@ -39,11 +39,11 @@ def compare(agent: str, *, model: str, most: int, as_json: bool) -> None:
 
 async def _compare(database: "pool.Database", name: str, model: str, most: int) -> dict[str, Any]:
     from pocketlet.agents import agent as agents
-    from pocketlet.agents import worker
+    from pocketlet.agents import duties
     from pocketlet.learning import compare as comparing
 
     config = settings.read()
-    lookup = await worker.variables(database, config)
+    lookup = await duties.variables(database, config)
     async with database.api() as conn:
         agent = await agents.get(conn, name)
         made = await comparing.plan(conn, agent, model, most=most, lookup=lookup, override=config.model)

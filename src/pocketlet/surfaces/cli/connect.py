@@ -1,16 +1,17 @@
-"""`pocketlet connect add | list | show | grant | revoke | allow | off | on | remove`; `connect_calls` has the rest."""
+"""`pocketlet connect add | list | show | grant | revoke | allow | off | on | remove`; the rest has files of its own."""
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pocketlet import errors, settings
-from pocketlet.surfaces.cli import connect_calls, connect_draft, output, session
+from pocketlet import clock, errors, settings
+from pocketlet.surfaces.cli import connect_calls, connect_draft, connect_renew, output, session
 
 if TYPE_CHECKING:
     from pocketlet.db import pool
-    from pocketlet.platform import connections
+    from pocketlet.platform import connections, secret_needs
 
 KINDS = ("none", "bearer", "basic", "header", "query", "oauth2-client", "oauth2-code")
 
@@ -132,9 +133,10 @@ async def _everything(database: "pool.Database") -> "list[tuple[connections.Conn
 @output.as_json
 def show(name: str, *, as_json: bool) -> None:
     """Show all of a connection; secrets by their names."""
-    found, agents, known = session.call(_show, name)
+    found, agents, known, lacks = session.call(_show, name)
     if as_json:
-        output.document(_document(found) | {"agents": agents, "secrets": known})
+        barred = [asdict(one) for one in lacks]
+        output.document(_document(found) | {"agents": agents, "secrets": known, "barred": barred})
         return
     connect_draft.tell(found)
     for secret, is_set in known.items():
@@ -142,19 +144,24 @@ def show(name: str, *, as_json: bool) -> None:
     output.line(f"  switch    {'off' if found.off else 'on'}, to be reviewed on {found.review_on}")
     for agent in agents:
         output.line(f"  agent     {agent['agent']}, to be reviewed on {agent['review_on']}")
+    for one in lacks:
+        output.note(f"Next: {one.advice}")
+    if min([found.review_on, *(agent["review_on"] for agent in agents)]) <= clock.now().date():
+        output.note(f"A review is due, and what changes something asks: `pocketlet connect renew {name}`")
 
 
 async def _show(
     database: "pool.Database", name: str
-) -> "tuple[connections.Connection, list[dict[str, Any]], dict[str, bool]]":
-    from pocketlet.platform import connection_changes, connections, vault
+) -> "tuple[connections.Connection, list[dict[str, Any]], dict[str, bool], list[secret_needs.Lack]]":
+    from pocketlet.platform import connection_changes, connections, secret_needs, vault
 
     async with database.api() as conn:
         found = await connections.get(conn, name)
         agents = await connection_changes.agents_of(conn, found)
         known = set(await vault.names(conn))
+        lacks = await secret_needs.lacks(conn, kind="connection", name=name)
     secrets = {secret: secret in known for secret in connection_changes.secrets_of(found.auth)}
-    return found, [{"agent": row["name"], "review_on": row["review_on"]} for row in agents], secrets
+    return found, [{"agent": row["name"], "review_on": row["review_on"]} for row in agents], secrets, lacks
 
 
 @connect.command()
@@ -294,5 +301,6 @@ async def _remove(database: "pool.Database", name: str) -> None:
         await connection_changes.remove(conn, name)
 
 
+connect.add_command(connect_renew.renew)
 connect.add_command(connect_calls.test)
 connect.add_command(connect_calls.authorize)

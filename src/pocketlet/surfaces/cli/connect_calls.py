@@ -25,15 +25,20 @@ def test(name: str, *, path: str, as_json: bool) -> None:
 
     Those without parameters in their path are tried; nothing of what comes back is shown.
     """
+    output.note(f"Asking {name}.")
     rows = session.call(_test, name, path)
     worked = any(row["status"] < 400 for row in rows)
     if as_json:
         output.document({"connection": name, "ok": worked, "calls": rows})
     else:
-        columns = ("call", "status", "bytes", "type")
-        output.table(columns, [[row[column] for column in columns] for row in rows])
+        cells = [[row["call"], row["status"], _size(row), row["type"]] for row in rows]
+        output.table(("call", "status", "bytes", "type"), cells)
     if not worked:
         click.get_current_context().exit(1)
+
+
+def _size(row: dict[str, Any]) -> str:
+    return f"{row['bytes']} (cut off: `connect add --max-bytes` takes more)" if row["truncated"] else str(row["bytes"])
 
 
 async def _test(database: "pool.Database", name: str, path: str) -> list[dict[str, Any]]:

@@ -41,8 +41,10 @@ async def _from_source(
     from dataclasses import replace
 
     from pocketlet.platform import connections, curl, openapi
+    from pocketlet.platform.gateways import addresses
 
     pinned = tuple(options["pin"])
+    addresses.check_pins(pinned)
     if options["curl"]:
         draft = curl.draft(_text(options["curl"]), name, pinned)
         lines = {one.line for one in allow}

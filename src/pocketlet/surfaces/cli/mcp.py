@@ -1,6 +1,7 @@
 """`pocketlet mcp add | review | list | show | grant | revoke | on | off | remove`."""
 
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,7 @@ def review(server: str, on: tuple[str, ...], off: tuple[str, ...], *, all_reads:
     A tool is turned on as it was last shown to you, so look first: without options.
     """
     wanted = dict.fromkeys(off, ("off", "unsafe")) | dict(map(_wanted, on))
+    output.note(f"Asking {server} for its tools; this may take a minute.")
     found = session.call(_review, server, wanted, all_reads=all_reads)
     if as_json:
         output.document(found)
@@ -100,6 +102,8 @@ def _tell(tool: Mapping[str, Any]) -> None:
     """A tool with the server's words quoted: no line of theirs looks like one of ours."""
     standing = f"on, as {tool['class']}" if tool["state"] == "on" else tool["state"]
     output.line(f"{tool['tool']}: {tool['problem'] or standing}  ({tool['digest'][:16]})")
+    if tool["fault"]:
+        return
     hints = [name for name, value in sorted(tool["annotations"].items()) if value is True]
     if hints:
         output.line(f"  it says of itself: {', '.join(hints)}")
@@ -208,9 +212,12 @@ def _switch(server: str, *, off: bool, as_json: bool) -> None:
 
 @mcp.command()
 @server
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @output.as_json
-def remove(server: str, *, as_json: bool) -> None:
-    """Forget a server, its tools and its grants."""
+def remove(server: str, *, yes: bool, as_json: bool) -> None:
+    """Forget a server, its tools, its grants and the standing rules that name it."""
+    if not yes and not (sys.stdin.isatty() and click.confirm(f"Remove {server}?", err=True)):
+        raise errors.Refused("Nothing was removed.", hint=f"`pocketlet mcp remove {server} --yes` removes it.")
     session.call(_remove, server)
     if as_json:
         output.document({"server": server, "removed": True})

@@ -88,6 +88,17 @@ def ask(question: dict[str, Any]) -> None:
     output.line(f"`pocketlet approve {number}`, or `pocketlet refuse {number} --because TEXT`")
 
 
+def draw(text: str) -> None:
+    """On stderr, a text that the owner wrote in the place of a mail's, as it will go: what does not show is drawn."""
+    from pocketlet.platform import compose
+
+    output.note("This text goes instead:")
+    for line in text.replace("\r\n", "\n").split("\n"):
+        output.note(f"  | {line}")
+    if hidden := len([char for char in text.replace("\r\n", "\n") if compose.visible(char) != char]):
+        output.note(f"Note: it holds {hidden} characters that do not show; they are drawn as ⟨U+…⟩ here, and sent.")
+
+
 def _in_one_line(text: str) -> str:
     """Text from outside must not look like a line of the question."""
     return " ".join(text.split())

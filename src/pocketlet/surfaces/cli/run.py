@@ -52,15 +52,24 @@ async def _run(database: "pool.Database", name: str, raw: bytes, *, wait: bool, 
 @arguments.run
 @output.as_json
 def retry(run: int, *, as_json: bool) -> None:
-    """Let a failed or stopped run go on from its last step."""
+    """Let a failed or stopped run go on from its last step.
+
+    One whose worker was killed goes on by itself; this waits for it.
+    """
     outcome.tell(session.call(_retry, run), as_json=as_json)
 
 
 async def _retry(database: "pool.Database", number: int) -> dict[str, Any]:
+    from pocketlet.agents import runs
     from pocketlet.learning import kinds
+    from pocketlet.platform import queue
 
+    await queue.rescue(database)  # one whose worker is gone is queued again by that
     async with database.api() as conn:
-        await kinds.retry(conn, number)
+        if await runs.state(conn, number) == "queued":
+            output.note(f"Run {number} is in the queue already, and goes on from its last step.")
+        else:
+            await kinds.retry(conn, number)
     found = await outcome.attended(database, number)
     if found["kind"] in ("manager", "trial"):
         await _follow(database, number)

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from pocketlet.surfaces.cli import output, session
 
 if TYPE_CHECKING:
     from pocketlet.db import pool
+    from pocketlet.platform import secret_needs
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
@@ -34,20 +36,33 @@ def put(name: str, *, as_json: bool) -> None:
     value = click.prompt(name, hide_input=True, err=True) if sys.stdin.isatty() else _piped()
     if not value:
         raise errors.BadInput("The value is empty.", hint=f"Type it, or pipe it in: pocketlet secret set {name} < FILE")
+    lacks = session.call(_put, name, _checked(name, value))
+    if as_json:
+        output.document({"secret": name, "set": True, "barred": [asdict(one) for one in lacks]})
+        return
+    output.line(f"{name} is sealed.")
+    if "\n" in value or "\r" in value:
+        output.note("Note: it has more than one line. A program may be given it; as a login it can't be sent.")
+    for one in lacks:
+        output.note(f"Next: {one.advice}")
+
+
+def _checked(name: str, value: str) -> str:
+    from pocketlet.platform import vault
+
+    vault.check(value)
     if name == "POCKETLET_SMTP_URL":
         from pocketlet.platform.gateways import submission
 
         submission.read(value)  # a worker would stumble over it at each run
-    session.call(_put, name, value)
-    if as_json:
-        output.document({"secret": name, "set": True})
-    else:
-        output.line(f"{name} is sealed.")
+    return value
 
 
 def _piped() -> str:
+    from pocketlet.platform import vault
+
     try:
-        return sys.stdin.buffer.read().decode().removesuffix("\n").removesuffix("\r")
+        return sys.stdin.buffer.read(2 * vault.LONGEST).decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:  # its text is not passed on: it quotes the value
         raise errors.BadInput("The value is not UTF-8 text.") from None
 
@@ -100,17 +115,23 @@ def revoke(name: str, agent: str, *, as_json: bool) -> None:
 
 
 @secret.command()
+@click.option("--lost", is_flag=True, help="The old key is lost: forget the values that need it.")
+@click.option("--yes", is_flag=True, help="Of --lost: do not ask.")
 @output.as_json
-def rekey(*, as_json: bool) -> None:
+def rekey(*, lost: bool, yes: bool, as_json: bool) -> None:
     """Make a new key file and seal every value anew with it.
 
     If this is cut short, nothing is lost: do it once more.
     """
-    count = session.call(_rekey)
+    if lost and not yes and not (sys.stdin.isatty() and click.confirm("Forget what can't be opened?", err=True)):
+        raise errors.Refused("Nothing was changed.", hint="`pocketlet secret rekey --lost --yes` forgets it.")
+    count, forgotten = session.call(_rekey, lost=lost)
     if as_json:
-        output.document({"rekeyed": count})
+        output.document({"rekeyed": count, "forgotten": forgotten})
         return
     output.line(f"{count} values are sealed with a new key.")
+    for name in forgotten:
+        output.note(f"{name} is forgotten: `pocketlet secret set {name}` seals it anew.")
     output.note("Back the key file up again; backups of the database from before need the old one.")
 
 
@@ -119,18 +140,21 @@ def rekey(*, as_json: bool) -> None:
 @output.as_json
 def remove(name: str, *, as_json: bool) -> None:
     """Forget a value, and who may use it."""
-    session.call(_remove, name)
+    lacks = session.call(_remove, name)
     if as_json:
-        output.document({"secret": name, "removed": True})
-    else:
-        output.line(f"{name} is removed.")
+        output.document({"secret": name, "removed": True, "barred": [asdict(one) for one in lacks]})
+        return
+    output.line(f"{name} is removed.")
+    for one in lacks:
+        output.note(f"Next: {one.advice}")
 
 
-async def _put(database: "pool.Database", name: str, value: str) -> None:
-    from pocketlet.platform import vault
+async def _put(database: "pool.Database", name: str, value: str) -> "list[secret_needs.Lack]":
+    from pocketlet.platform import secret_needs, vault
 
     async with database.api() as conn:
         await vault.put(conn, vault.key(settings.read().home), name, value)
+        return await secret_needs.lacks(conn, name)
 
 
 async def _listing(database: "pool.Database") -> list[dict[str, Any]]:
@@ -150,19 +174,21 @@ async def _change_grant(database: "pool.Database", name: str, agent: str, *, gra
         await (vault.grant if granted else vault.revoke)(conn, name, found.id)
 
 
-async def _rekey(database: "pool.Database") -> int:
+async def _rekey(database: "pool.Database", *, lost: bool) -> tuple[int, list[str]]:
     from pocketlet.platform import vault
 
     config = settings.read()
     async with database.api() as conn:
+        forgotten = await vault.forget_lost(conn, config.home) if lost else []
         count = await vault.rekey(conn, config.home, keep_logins=bool(config.database_url))
     async with database.api() as conn:
         await vault.settle(conn, config.home)
-    return count
+    return count, forgotten
 
 
-async def _remove(database: "pool.Database", name: str) -> None:
-    from pocketlet.platform import vault
+async def _remove(database: "pool.Database", name: str) -> "list[secret_needs.Lack]":
+    from pocketlet.platform import secret_needs, vault
 
     async with database.api() as conn:
         await vault.remove(conn, name)
+        return await secret_needs.lacks(conn, name)

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 @output.as_json
 def runs(agent: str, *, limit: int, as_json: bool) -> None:
     """List an agent's runs, newest first."""
-    rows = session.call(_listing, agent, limit)
+    rows, pause = session.call(_listing, agent, limit)
     if as_json:
-        output.document({"agent": agent, "runs": rows})
+        output.document({"agent": agent, "runs": rows, "models_paused": pause})
         return
     columns = ("run", "kind", "revision", "state", "outcome", "cost", "created", "subject")
     output.table(columns, [_listed(row) for row in rows])
+    if pause:
+        output.note(f"No model is asked until {output.when(pause['until'])} UTC: {pause['why']}")
 
 
 def _listed(row: dict[str, Any]) -> list[object]:
@@ -30,12 +32,18 @@ def _listed(row: dict[str, Any]) -> list[object]:
     return [*shown, output.money(row["cost_usd"]), output.when(row["created_at"]), (row["subject"] or "")[:60]]
 
 
-async def _listing(database: "pool.Database", name: str, limit: int) -> list[dict[str, Any]]:
+async def _listing(
+    database: "pool.Database", name: str, limit: int
+) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """The runs, and until when and why no model is asked, if the breaker is open."""
     from pocketlet.agents import agent as agents
     from pocketlet.agents import runs as all_runs
+    from pocketlet.platform import breaker
 
     async with database.api() as conn:
-        return await all_runs.listing(conn, await agents.get(conn, name), limit)
+        rows = await all_runs.listing(conn, await agents.get(conn, name), limit)
+        state = await breaker.state(conn)
+    return rows, {"until": state.until, "why": state.why} if state.until else None
 
 
 @click.command()

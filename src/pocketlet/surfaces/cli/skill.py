@@ -44,17 +44,20 @@ def add(agent: str, *, source: str, yes: bool, as_json: bool) -> None:
 @click.argument("agent")
 @click.argument("name")
 @click.argument("source", required=False)
-@click.option("--ours", "prefer", flag_value="ours", help="Where you and upstream changed a file, keep yours.")
-@click.option("--theirs", "prefer", flag_value="theirs", help="Where you and upstream changed a file, take upstream's.")
+@click.option("--ours", is_flag=True, help="Where you and upstream changed a file, keep yours.")
+@click.option("--theirs", is_flag=True, help="Where you and upstream changed a file, take upstream's.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @output.as_json
-def update(agent: str, *, name: str, source: str | None, prefer: str | None, yes: bool, as_json: bool) -> None:
+def update(agent: str, *, name: str, source: str | None, yes: bool, as_json: bool, **sides: bool) -> None:
     """Bring a skill up to date with its source, or with another one; your edits stay.
 
     What changes is shown first, with the programs, hosts and tools that it names now and did not before.
     """
+    prefer = [side for side, wanted in sides.items() if wanted]
+    if len(prefer) > 1:
+        raise click.UsageError("--ours and --theirs exclude each other: say whose text counts.")
     found = session.call(_find, agent, source, name)
-    plan = session.call(_plan, agent, found, name, prefer or "")
+    plan = session.call(_plan, agent, found, name, "".join(prefer))
     _go_on(agent, plan, yes=yes, as_json=as_json)
 
 

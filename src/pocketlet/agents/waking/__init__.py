@@ -1,0 +1,1 @@
+"""From what is due to a run and back: slots are recorded, begun and settled, each in one transaction."""

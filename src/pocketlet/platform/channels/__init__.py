@@ -1,0 +1,1 @@
+"""Ways to the owner: what a channel is (`definitions`), and how each kind carries a message."""

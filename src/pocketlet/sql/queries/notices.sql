@@ -1,0 +1,24 @@
+-- report --
+-- The same problem again only counts; the newest words are shown
+INSERT INTO pocketlet.notice (agent_id, problem, title, hint, run_id, count)
+VALUES (%(agent)s, %(problem)s, %(title)s, %(hint)s, %(run)s, coalesce(%(count)s, 1))
+ON CONFLICT (problem) WHERE resolved_at IS NULL DO UPDATE
+   SET count = coalesce(%(count)s, notice.count + 1), last_at = pocketlet.now(), title = excluded.title, hint = excluded.hint,
+       run_id = coalesce(excluded.run_id, notice.run_id)
+RETURNING id, count;
+
+-- resolve --
+-- It is over
+UPDATE pocketlet.notice SET resolved_at = pocketlet.now(), resolution = %(how)s
+ WHERE problem = %(problem)s AND resolved_at IS NULL RETURNING id;
+
+-- dismiss --
+-- By the owner's word
+UPDATE pocketlet.notice SET resolved_at = pocketlet.now(), resolution = 'dismissed by the owner'
+ WHERE id = %(id)s AND resolved_at IS NULL RETURNING id;
+
+-- standing --
+-- What is open, the newest first
+SELECT n.id AS notice, a.name AS agent, n.problem, n.title, n.hint, n.run_id AS run, n.count, n.first_at, n.last_at
+  FROM pocketlet.notice n LEFT JOIN pocketlet.agent a ON a.id = n.agent_id
+ WHERE n.resolved_at IS NULL ORDER BY n.last_at DESC, n.id DESC;

@@ -1,0 +1,21 @@
+-- Bound reads: whose rows a session of an agent's bound login sees. No agent's login may read or write this.
+CREATE UNLOGGED TABLE pocketlet.scope (
+  pid int PRIMARY KEY,
+  login text NOT NULL,
+  entity text NOT NULL,
+  version bigint
+);
+COMMENT ON TABLE pocketlet.scope IS 'The correspondent of a run, by the process of the session that reads for it; gone after a crash, like the sessions.';
+COMMENT ON COLUMN pocketlet.scope.version IS 'The memory version that a trial reads; null: the present one.';
+
+CREATE TABLE pocketlet.bound (
+  agent_id bigint PRIMARY KEY REFERENCES pocketlet.agent ON DELETE CASCADE,
+  revision int NOT NULL,
+  digest text NOT NULL
+);
+COMMENT ON TABLE pocketlet.bound IS 'What an agent''s bound views were last made of: the revision whose [reads] they follow, and the tables.';
+
+CREATE INDEX ON pocketlet.run (agent_id, lower((input->>'sender') COLLATE "C"));
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.scope TO pd_api;
+GRANT SELECT, INSERT, UPDATE ON pocketlet.bound TO pd_api;

@@ -1,0 +1,119 @@
+"""What every request passes first and every answer last: whom it is addressed to, who sent it, and what it may load.
+
+Whatever is not allowed here is refused, before a route is looked for.
+"""
+
+import secrets
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pocketlet.surfaces.web import problems
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+SAFE = frozenset({"GET", "HEAD"})
+METHODS = SAFE | {"POST"}
+STANDARD = {"http": 80, "https": 443}
+#: Programs post here, and prove themselves otherwise; a browser's page may post nowhere but to its own origin.
+PROGRAMS = "/hooks/"
+
+
+def hosts(port: int, url: str | None) -> frozenset[str]:
+    """The values of `Host` that mean us: loopback with our port, and the host of the owner's own address."""
+    allowed = {f"{name}:{port}" for name in LOOPBACK}
+    if port == STANDARD["http"]:
+        allowed.update(LOOPBACK)
+    if url:
+        parts = urlsplit(url)
+        name = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else str(parts.hostname)
+        standard = STANDARD.get(parts.scheme, 0)
+        allowed.add(f"{name}:{parts.port or standard}")
+        if (parts.port or standard) == standard:
+            allowed.add(name)
+    return frozenset(allowed)
+
+
+class Guard:
+    """The outermost layer (ASGI). `port`: ours; `url`: where the owner reaches us, if not by loopback."""
+
+    def __init__(self, inner: ASGIApp, port: int, url: str | None) -> None:
+        self._inner = inner
+        self._hosts = hosts(port, url)
+        self._origins = _origins(port, url)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request. `scope["state"]["nonce"]` is what its page's styles are known by."""
+        if scope["type"] != "http":
+            return
+        nonce = secrets.token_urlsafe(16)
+        scope["state"] = {**scope.get("state", {}), "nonce": nonce}
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": _sealed(message, nonce)}
+            await send(message)
+
+        refusal = self._refusal(scope)
+        await (refusal or self._inner)(scope, receive, sending)
+
+    def _refusal(self, scope: Scope) -> ASGIApp | None:
+        fields = _fields(scope)
+        if len(fields.get("host", [])) != 1 or fields["host"][0].lower() not in self._hosts:
+            return problems.answer(400, "host", "This address is not served here.")
+        if "transfer-encoding" in fields and "content-length" in fields:
+            return problems.answer(400, "framing", "The length of the body is told in two ways.")
+        if scope["method"] not in METHODS:
+            return problems.answer(405, "method", "Only GET, HEAD and POST are served here.")
+        if scope["method"] not in SAFE and not scope["path"].startswith(PROGRAMS) and not self._own(fields):
+            return problems.answer(403, "origin", "This form was not sent by a page of ours.")
+        return None
+
+    def _own(self, fields: Mapping[str, list[str]]) -> bool:
+        """Whether a page of ours sent it; scripts can set neither field. Our pages tell nobody where a form comes from,
+        so a browser writes `null` for the origin, and `same-origin` beside it.
+        """
+        origin, site = fields.get("origin", []), fields.get("sec-fetch-site", [])
+        if site:
+            return site == ["same-origin"] and (not origin or origin == ["null"] or self._known(origin))
+        return self._known(origin)
+
+    def _known(self, origin: list[str]) -> bool:
+        return len(origin) == 1 and origin[0] in self._origins
+
+
+def _origins(port: int, url: str | None) -> frozenset[str]:
+    own = {f"http://{name}:{port}" for name in LOOPBACK}
+    if port == STANDARD["http"]:
+        own.update(f"http://{name}" for name in LOOPBACK)
+    if url:
+        own.update(f"{urlsplit(url).scheme}://{host}" for host in hosts(port, url) - hosts(port, None))
+    return frozenset(own)
+
+
+def _fields(scope: Scope) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = {}
+    for name, value in scope["headers"]:
+        fields.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+    return fields
+
+
+def _sealed(message: Message, nonce: str) -> list[tuple[bytes, bytes]]:
+    """The answer's fields with ours in the place of its own. After a refusal the rest of a body is not waited for."""
+    policy = (
+        f"default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    )
+    ours = {
+        "content-security-policy": policy,
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "cache-control": "no-store",
+    }
+    if message["status"] >= 400:
+        ours["connection"] = "close"
+    names = {name.encode() for name in ours}
+    kept = [(name, value) for name, value in message.get("headers", []) if name.lower() not in names]
+    return kept + [(name.encode(), value.encode()) for name, value in ours.items()]
