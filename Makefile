@@ -7,7 +7,7 @@ OLD := Pocketlet needs Python 3.11 or later, and $(PYTHON) is %d.%d. Try: make P
 MCP_SERVERS := @modelcontextprotocol/server-filesystem@2026.8.31 @modelcontextprotocol/server-everything@2026.8.31
 BARE := $(PYTHON) could not make $(VENV). On Debian and Ubuntu: apt-get install python3-venv. Then: make clean.
 
-.PHONY: help setup demo check test test-chaos test-security bench bench-learning bench-effects bench-agentdojo clean system-deps
+.PHONY: help setup demo check test test-chaos test-security bench bench-learning bench-effects bench-schedules bench-agentdojo clean system-deps
 
 help: ## Lists these verbs.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -38,6 +38,9 @@ bench-learning: $(VENV)/.dev ## Learning on a stream of mails, with ablations; A
 
 bench-effects: $(VENV)/.dev ## Outside actions against every fault, referee and all; ARGS="--effects 10000 --seed 1".
 	@$(BIN)/python -m bench.effects $(ARGS)
+
+bench-schedules: $(VENV)/.dev ## How late 10,000 scheduled agents begin, on two workers. About ten minutes; ARGS="--minutes 5 --agents 10000".
+	@$(BIN)/python -m bench.schedules $(ARGS)
 
 bench-agentdojo: $(VENV)/.dev ## AgentDojo's call lists against the gate: tasks unasked, attacks stopped. About a minute.
 	@[ -d $(VENV)/agentdojo ] || $(PIP_INSTALL) --no-deps --target $(VENV)/agentdojo --requirement bench/agentdojo/requirements.txt

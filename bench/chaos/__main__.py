@@ -17,8 +17,9 @@ from pocketlet.platform import doctor
 
 REST = "SELECT count(*)::int AS n FROM pocketlet.run WHERE state IN ('queued', 'running', 'waiting')"
 DUE = "SELECT count(*)::int AS n FROM pocketlet.slot WHERE state IN ('due', 'claimed')"
-PAUSE = "UPDATE pocketlet.trigger SET paused = 'the sweep is over' WHERE kind = 'schedule'"
+NO_MORE = "UPDATE pocketlet.trigger SET next_at = NULL WHERE kind = 'schedule'"
 RUNS = "SELECT count(*)::int AS n FROM pocketlet.run"
+SOON = 20.0  # seconds in which 95 of 100 runs go on whose worker was lost
 HOLD = 600.0  # seconds until what does not come to rest is called stuck
 
 
@@ -50,11 +51,22 @@ async def run(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
             await creature.kill()
         verdict = await referee.judge(ground, load, [*strikes.losses, *strikes.slept])
         killed = referee.p95(await referee.resumed(ground, strikes.losses))
+        crowded = referee.p95(await referee.resumed(ground, strikes.crowded))
         reds = [check for check in await doctor.examine(ground.config) if check.state == "red"]
         said(began, f"log: {Counter(_lines(ground)).most_common(12)}")
         if options.record:
             points.write_reached({name for name, _ in strikes.died_at})
-    line: dict[str, Any] = {
+    wrong = [*verdict.lost, *verdict.doubled, *verdict.undone, *verdict.stuck]
+    wrong += [f"doctor: {check.name}: {check.found}" for check in reds] + [f"missed: {name}" for name in strikes.missed]
+    wrong += [f"resumed only after {verdict.p95:.1f} s"] if verdict.p95 > SOON else []
+    line = _line(strikes, load, verdict)
+    line |= {"killed_resume_p95_s": round(killed, 1), "crowded_resume_p95_s": round(crowded, 1)}
+    line |= {"doctor_red": len(reds), "seconds": round(time.monotonic() - began)}
+    return line, wrong
+
+
+def _line(strikes: sweep.Sweep, load: loads.Load, verdict: referee.Verdict) -> dict[str, Any]:
+    return {
         "crash_points": len({name for name, _ in strikes.died_at}),
         "slots": verdict.slots,
         "lost": len(verdict.lost),
@@ -63,7 +75,6 @@ async def run(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         "runs": verdict.runs,
         "finished": verdict.finished,
         "resume_p95_s": round(verdict.p95, 1),
-        "killed_resume_p95_s": round(killed, 1),
         "died_at": len(strikes.died_at),
         "missed": len(strikes.missed),
         "kills": strikes.kills,
@@ -74,13 +85,7 @@ async def run(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         "doubts": load.doubts,
         "corrected": load.corrected,
         "retried": len(load.retried),
-        "doctor_red": len(reds),
-        "seconds": round(time.monotonic() - began),
     }
-    wrong = [*verdict.lost, *verdict.doubled, *verdict.undone, *verdict.stuck]
-    wrong += [f"doctor: {check.name}: {check.found}" for check in reds] + [f"missed: {name}" for name in strikes.missed]
-    wrong += [f"resumed only after {verdict.p95:.1f} s"] if verdict.p95 > 20 else []
-    return line, wrong
 
 
 def said(began: float, text: str) -> None:
@@ -108,7 +113,7 @@ async def _enough(ground: grounds.Ground, runs: int) -> None:
 
 async def _rest(ground: grounds.Ground) -> bool:
     """Whether all came to rest."""
-    await ground.rows(PAUSE)
+    await ground.rows(NO_MORE)
     until = time.monotonic() + HOLD
     while time.monotonic() < until:
         if not await _count(ground, REST) and not await _count(ground, DUE):

@@ -158,8 +158,9 @@ def sweepable() -> list[Point]:
 
 
 def write_reached(names: Iterable[str]) -> None:
-    """Records what the sweep reached, in the place of what stood there."""
-    lines = "".join(f'  "{name}",\n' for name in sorted(names))
+    """Adds what the sweep reached to what stood there; points that are gone are dropped."""
+    known = {point.name for point in everywhere()}
+    lines = "".join(f'  "{name}",\n' for name in sorted(known & {*names, *table().reached}))
     _, _, rest = TABLE.read_text(encoding="utf-8").partition("]\n")
     head = "# Points that the sweep kills at, written by `python -m bench.chaos --record`.\n"
     TABLE.write_text(f"{head}reached = [\n{lines}]\n{rest}", encoding="utf-8")

@@ -26,7 +26,9 @@ SELECT r.id, pocketlet.now() AS at FROM pocketlet.run r JOIN pocketlet.worker w 
 
 @dataclass
 class Sweep:
-    """What was done to the workers. `losses`: a run and when its worker was killed; `slept`: when it was stopped."""
+    """What was done to the workers. `losses`: a run and when its worker was killed with another one at
+    work; `slept`: when it was stopped; `crowded`: when it was killed while every worker died within seconds.
+    """
 
     ground: grounds.Ground
     dice: random.Random
@@ -34,6 +36,7 @@ class Sweep:
     missed: list[str] = field(default_factory=list[str])
     losses: list[tuple[int, object]] = field(default_factory=list[tuple[int, object]])
     slept: list[tuple[int, object]] = field(default_factory=list[tuple[int, object]])
+    crowded: list[tuple[int, object]] = field(default_factory=list[tuple[int, object]])
     kills: int = 0
     sleeps: int = 0
     restarts: int = 0
@@ -73,12 +76,11 @@ class Sweep:
         died = chosen.with_name(f"{chosen.name}.died")
         for line in died.read_text(encoding="utf-8").splitlines() if died.exists() else ():
             left.pop(line, None)
-        await self._lost(creature)
+        self.crowded += await self._held(creature)
 
-    async def _lost(self, creature: herds.Creature, *, asleep: bool = False) -> None:
-        """Notes which runs it had; whoever is quicker than this look has taken them up in no time."""
-        found = [(int(str(row["id"])), row["at"]) for row in await self.ground.rows(HELD, creature.pid)]
-        (self.slept if asleep else self.losses).extend(found)
+    async def _held(self, creature: herds.Creature) -> list[tuple[int, object]]:
+        """Which runs it had; whoever is quicker than this look has taken them up in no time."""
+        return [(int(str(row["id"])), row["at"]) for row in await self.ground.rows(HELD, creature.pid)]
 
     async def storm(self, seconds: float, asleep: float) -> None:
         """Random kills, sleeps of `asleep` seconds, and Postgres restarted every 5 to 40 s, for so long."""
@@ -92,7 +94,7 @@ class Sweep:
         await asyncio.gather(*striking)
         for creature in herd:
             await creature.kill()
-            await self._lost(creature)
+            self.crowded += await self._held(creature)
 
     async def _kills(self, herd: list[herds.Creature], until: float) -> None:
         while asyncio.get_running_loop().time() < until:
@@ -101,7 +103,7 @@ class Sweep:
             creature = herd[place]
             await creature.kill()
             self.kills += 1
-            await self._lost(creature)
+            self.losses += await self._held(creature)
             herd[place] = await self.ground.herd.start(creature.role)
 
     async def _sleeps(self, herd: list[herds.Creature], until: float, asleep: float) -> None:
@@ -110,7 +112,7 @@ class Sweep:
             await asyncio.sleep(self.dice.uniform(3, 10))
             creature = self.dice.choice(herd)
             creature.signal(signal.SIGSTOP)
-            await self._lost(creature, asleep=True)
+            self.slept += await self._held(creature)
             await asyncio.sleep(asleep)
             creature.signal(signal.SIGCONT)
             self.sleeps += 1

@@ -265,16 +265,6 @@ async def test_a_folder_whose_reads_fit_no_table_changes_nothing(shop: Workshop,
     assert SECRET not in str(await rows(shop, "TABLE memories"))
 
 
-async def test_a_table_that_came_since_is_closed_until_a_revision_counts(shop: Workshop) -> None:
-    async with shop.database.login(shop.name) as conn:
-        await conn.execute(f"CREATE TABLE diary AS SELECT '{SECRET}' AS body")
-    with pytest.raises(errors.GateRefusal, match="permission denied"):
-        await rows(shop, "TABLE diary")
-    await shop.change("UPDATE pocketlet.bound SET revision = 0 WHERE agent_id = %s", shop.agent.id)
-    (step, _) = await asked(shop, sql("TABLE diary"))
-    assert SECRET in step.response
-
-
 async def test_a_run_is_told_what_it_sees(shop: Workshop) -> None:
     await asked(shop)
     await asked(shop, raw=b"What do we know?")

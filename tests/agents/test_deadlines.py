@@ -153,6 +153,43 @@ async def test_a_run_that_gets_nowhere_is_taken_from_its_worker(shop: Workshop) 
     assert await told(shop) == []
 
 
+async def stalled(shop: Workshop) -> int:
+    """A run that got nowhere and was taken from its worker; the owner was told."""
+    run = await shop.create(b"Go.")
+    async with shop.database.api() as conn:
+        assert await runs.claim(conn, run, shop.engine.worker)
+    await shop.row("UPDATE pocketlet.run SET since = since - interval '1 hour' WHERE id = %s RETURNING id", run)
+    await queue.rescue(shop.database)
+    assert [row["problem"] for row in await told(shop)] == [queue.stalled(run)]
+    return run
+
+
+async def test_what_was_told_of_a_run_is_over_however_it_ends(shop: Workshop) -> None:
+    shop.says(finishes())
+    stopped = await stalled(shop)
+    async with shop.database.api() as conn:
+        assert await runs.stop(conn, stopped) == "stopped"
+    assert await told(shop) == []
+    stops = await stalled(shop)
+    await shop.row("UPDATE pocketlet.run SET stop_requested = true WHERE id = %s RETURNING id", stops)
+    assert await shop.advance(stops) == "stopped"
+    assert await told(shop) == []
+    shop.model.faults[shop.name] = [Fault(status=400)]
+    assert await shop.advance(await stalled(shop)) == "failed"
+    assert await told(shop) == []
+
+
+async def test_a_run_that_the_owner_tries_again_is_not_set_apart_any_more(shop: Workshop) -> None:
+    run = await shop.create(b"Go.")
+    for _ in range(2):
+        await lose(shop, run, deadlines.RECOVERIES + 1)
+        assert await shop.advance(run) == "failed"
+        assert [row["problem"] for row in await told(shop)] == [f"run:{run}:quarantined"]
+        async with shop.database.api() as conn:
+            await runs.retry(conn, run)
+        assert await told(shop) == []
+
+
 async def test_without_a_heartbeat_no_work_goes_on(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process slept: what it was at ends before its next act, as others may have it."""
     monkeypatch.setattr(queue, "DEAD_AFTER", 0.2)

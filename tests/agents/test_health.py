@@ -6,6 +6,7 @@ import pytest
 from workshop import Workshop
 
 from pocketlet import clock
+from pocketlet.agents.triggers import stored
 from pocketlet.agents.waking import health
 from pocketlet.platform import connection_changes, connections, notices, vault
 from pocketlet.platform.gateways import submission
@@ -70,6 +71,42 @@ async def test_what_does_not_let_us_in_is_one_notice_until_it_does(
     assert await told(shop) == {}
     async with shop.database.api() as conn:
         await connection_changes.remove(conn, name)
+
+
+async def leave(shop: Workshop, name: str, how: str) -> None:
+    """Nobody looks at the connection from now on."""
+    async with shop.database.api() as conn:
+        match how:
+            case "removed":
+                await connection_changes.remove(conn, name)
+            case "off":
+                await connection_changes.switch(conn, name, off=True)
+            case "revoked":
+                await connection_changes.revoke(conn, name, shop.name)
+            case _:
+                await stored.pause(conn, await stored.by_name(conn, shop.agent.id, "daily"), "by hand")
+
+
+@pytest.mark.parametrize("how", ["removed", "off", "revoked", "no schedule"])
+async def test_what_nobody_looks_at_any_more_is_over(open_shop: Callable[..., Awaitable[Workshop]], how: str) -> None:
+    shop = await open_shop(SCHEDULE)
+    name, other = f"{shop.name}-api", f"{shop.name}-other"
+    for one in (name, other):
+        await connect(shop, one, f"{connections.prefix(one)}TOKEN")
+    await shop.row(SOON, shop.agent.id)
+
+    async def now() -> submission.Submission | None:
+        return servers.pop(0) if servers else None
+
+    servers = [submission.read("smtp://user:wrong@127.0.0.1:9")]
+    looking = health.Probe(shop.engine.home, now)
+    await looking.probe(shop.database)
+    assert set(await told(shop)) == {f"connection:{name}", f"connection:{other}", "mail-server"}
+    await leave(shop, name, how)
+    await looking.probe(shop.database)
+    assert set(await told(shop)) == (set() if how == "no schedule" else {f"connection:{other}", "mail-server"})
+    await health.Probe(shop.engine.home, now).probe(shop.database)  # and by now there is no mail server
+    assert set(await told(shop)) == (set() if how == "no schedule" else {f"connection:{other}"})
 
 
 async def test_a_greeting_sends_nothing(shop: Workshop) -> None:

@@ -13,9 +13,9 @@ import workshop as workshops
 import dovecot
 from pocketlet import errors
 from pocketlet.agents.triggers import stored
-from pocketlet.agents.waking import mailboxes
+from pocketlet.agents.waking import mailboxes, slots
 from pocketlet.db import pool
-from pocketlet.platform import notices, queue, vault
+from pocketlet.platform import identity, notices, queue, vault
 from pocketlet.platform.gateways import mailbox
 
 Opener = Callable[..., Awaitable[workshops.Workshop]]
@@ -153,6 +153,10 @@ async def test_one_correspondent_starts_only_so_many(shop: workshops.Workshop, s
     server.deliver(dovecot.mail(99).replace(b"ann@", b"bob@", 1))
     assert await drained(shop, server) == 21
     assert [slot["state"] for slot in await slots_of(shop)].count("skipped") == 5
+    async with shop.database.api() as conn:
+        [notice] = [one for one in await notices.standing(conn) if one["agent"] == shop.name]
+    assert (notice["count"], "ann@customer.example" in notice["title"]) == (5, True)
+    assert "slot replay" in notice["hint"]
 
 
 async def test_who_wrote_an_answer_is_kept_with_it(shop: workshops.Workshop, server: dovecot.Dovecot) -> None:
@@ -187,6 +191,49 @@ async def test_one_worker_watches_and_a_lost_lease_writes_nothing(
             await reading.read(box)
         assert not await slots_of(shop)
         assert await dataclasses.replace(reading, worker=workers[1]).read(box) == 1
+
+
+async def test_reading_keeps_the_lease_and_no_mailbox_is_opened_twice(
+    shop: workshops.Workshop, server: dovecot.Dovecot, workers: Sequence[int], turned: Any
+) -> None:
+    (trigger,) = await claimed(shop, workers[0])
+    reading = mailboxes.Reading(shop.database, trigger, SIGHT, workers[0])
+    async with mailbox.opened(server.account) as box:
+        await turned.turn(timedelta(seconds=mailboxes.LEASE - 1))
+        await reading.read(box)
+    await turned.turn(timedelta(seconds=mailboxes.LEASE - 1))
+    assert not await claimed(shop, workers[1])
+    await turned.turn(timedelta(seconds=2))
+    found = await mailboxes.claim(shop.database, workers[0], 100, (trigger.id,))
+    assert trigger.id not in {one.id for one in found}
+    assert await claimed(shop, workers[1])
+
+
+async def test_of_our_own_words_and_answers_to_them_only_the_fact_is_kept(
+    shop: workshops.Workshop, server: dovecot.Dovecot
+) -> None:
+    async def ask(name: str, kind: str) -> Sequence[str]:
+        return []
+
+    async def hear(conn: pool.Conn, raw: bytes, verdict: identity.Verdict) -> bool:
+        return b"notice-2" in raw
+
+    sight = dataclasses.replace(SIGHT, ask=lambda: ask, hear=hear)
+    await drained(shop, server)
+    link = b"\nhttps://pocketlet.example/decide/1." + b"x" * 43 + b"\n"
+    ours = f"<notice-1-x@{SIGHT.instance}.pocketlet>".encode()
+    server.deliver(dovecot.mail(1).replace(b"<1@customer.example>", ours) + link)
+    server.deliver(b"In-Reply-To: " + ours.replace(b"-1-", b"-2-") + b"\n" + dovecot.mail(2) + link)
+    server.deliver(b"Precedence: bulk\n" + dovecot.mail(3))
+    assert await drained(shop, server, sight) == 0
+    *dropped, kept = await slots_of(shop)
+    assert [(slot["state"], bytes(slot["body"])) for slot in dropped] == [("skipped", b"")] * 2
+    assert b"Order 3" in bytes(kept["body"])
+    async with shop.database.api() as conn:
+        assert await slots.replay(conn, kept["id"])
+        for slot in dropped:
+            with pytest.raises(errors.Conflict, match="was not kept"):
+                await slots.replay(conn, slot["id"])
 
 
 async def test_a_watched_mailbox_is_followed_through_a_restart(
@@ -282,3 +329,19 @@ async def test_the_password_comes_from_the_vault(shop: workshops.Workshop, serve
         found = await mailboxes.account(conn, key, trigger)
         await vault.remove(conn, "INBOX_PASSWORD")
     assert found == server.account
+
+
+async def test_an_answer_that_can_not_be_taken_in_stops_no_mailbox(
+    shop: workshops.Workshop, server: dovecot.Dovecot
+) -> None:
+    async def ask(name: str, kind: str) -> Sequence[str]:
+        return []
+
+    async def hear(conn: pool.Conn, raw: bytes, verdict: identity.Verdict) -> bool:
+        raise errors.BadInput("more parts than can be read")
+
+    sight = dataclasses.replace(SIGHT, ask=lambda: ask, hear=hear)
+    await drained(shop, server)
+    server.deliver(f"In-Reply-To: <notice-1-x@{SIGHT.instance}.pocketlet>\n".encode() + dovecot.mail(1))
+    server.deliver(dovecot.mail(2))
+    assert await drained(shop, server, sight) == 2

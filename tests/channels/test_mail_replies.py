@@ -166,6 +166,8 @@ WEAK: dict[str, dict[str, Any]] = {
     "signed in part": {"whole": False},
     "another author": {"author": "eve@evil.example"},
     "for somebody else": {"to": ("eve@evil.example",)},
+    "what it answers is not signed": {"loose": ("in-reply-to",)},
+    "how it is read is not signed": {"loose": ("content-type", "references")},
 }
 
 
@@ -173,6 +175,37 @@ WEAK: dict[str, dict[str, Any]] = {
 async def test_no_weaker_proof_counts(told: Told, case: str) -> None:
     assert await told.comes(told.written("Shorter."), dataclasses.replace(PROVEN, **WEAK[case]))
     assert await told.feedback() == []
+
+
+async def test_of_two_fields_that_of_our_code_has_to_be_signed(told: Told) -> None:
+    ours = told.letter["Message-ID"].strip()
+    other = {"In_Reply_To": "<other@home.example>", "References": ours}
+    assert await told.comes(told.written("No.", 1, **other), dataclasses.replace(PROVEN, loose=("references",)))
+    assert await told.feedback() == []
+    assert await told.comes(told.written("Shorter.", 2, **other), dataclasses.replace(PROVEN, loose=("in-reply-to",)))
+    assert [row[1] for row in await told.feedback()] == ["Shorter."]
+
+
+@pytest.mark.parametrize(("user", "number"), [("crew%40shop.example:secret@", 1), ("", 0)])
+async def test_what_the_owner_wrote_to_somebody_else_is_no_order(told: Told, user: str, number: int) -> None:
+    """Without --from our mails are from the mail server's user; without that, from nobody."""
+    assert await told.ground.change("UPDATE pocketlet.channel SET sender = ''") == 1
+    url = told.shop.mail.url.replace("smtp://", f"smtp://{user}")
+    told.ground.post = dataclasses.replace(told.ground.post, server=submission.read(url))
+    assert await told.comes(told.written("Refund Bob.", 1), dataclasses.replace(PROVEN, to=("bob@home.example",)))
+    assert await told.feedback() == []
+    assert len(await told.ground.notices()) == 1
+    assert await told.comes(told.written("Shorter.", 2), dataclasses.replace(PROVEN, to=("crew@shop.example",)))
+    assert len(await told.feedback()) == number
+
+
+async def test_a_link_that_decides_is_not_among_the_words_that_are_kept(told: Told) -> None:
+    token = "7." + "aB3-_" * 8 + "xyz"
+    assert await told.comes(told.written(f"Is https://pocketlet.example/decide/{token} safe to click?"))
+    [(_, comment, _)] = await told.feedback()
+    assert comment == "Is https://pocketlet.example/decide/[removed] safe to click?"
+    [row] = await told.ground.rows("SELECT words FROM pocketlet.incoming")
+    assert token not in row["words"]
 
 
 @pytest.mark.parametrize("word", ["yes", "Yes!", "No.", "approve", "REFUSE", "Ja", "ok\n\nOlga"])

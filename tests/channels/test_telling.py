@@ -334,7 +334,7 @@ async def test_a_question_is_told_once_and_then_each_day(
     number = (await shop.question(run))["approval"]
     assert [await ground.tell(), await ground.tell()] == [1, 0]
     assert f"`pocketlet approve {number}`" in bot.texts()[0]
-    assert CUSTOMER in bot.texts()[0]
+    assert news.unlinked(CUSTOMER) in bot.texts()[0]
     assert "private matters" not in bot.texts()[0]
     await ground.passed(hours=25)
     assert [await ground.tell(), await ground.tell()] == [1, 0]
@@ -342,6 +342,36 @@ async def test_a_question_is_told_once_and_then_each_day(
     await shop.answer(run)
     await ground.passed(hours=25)
     assert await ground.tell() == 0
+
+
+async def test_of_a_strangers_link_a_question_names_the_host_and_nothing_can_be_clicked(
+    ground: owner_ground.Ground, shop: Workshop, bot: outside_http.Telegram, receiver: outside_http.Receiver
+) -> None:
+    await ground.telegram(bot)
+    await ground.webhook(receiver, about=("approvals",))
+    link = "https://evil.example/pocketlet.example/decide/1?approve=yes"
+    shop.says(mails(CUSTOMER, f"Dear Ann, see {link}"), finishes())
+    await shop.run(mail())
+    assert await ground.tell() == 2
+    [text] = bot.texts()
+    assert "is not the owner's: evil[.]example\n" in text
+    for said in (text, next(iter(receiver.taken.values()))["data"]["why"]):
+        assert "approve=yes" not in said
+        assert "://" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://evil.example/a and www.evil.example", "https:⁄⁄evil[.]example/a and www[.]evil[.]example"),
+        ("tg://user?id=1 @admin ann@shop.example", "tg:⁄⁄user?id=1 [@]admin ann[@]shop[.]example"),
+        ("evil。com xn--e1awd7f.xn--p1ai 10.0.0.1:80", "evil[.]com xn--e1awd7f[.]xn--p1ai 10[.]0[.]0[.]1:80"),
+        ("http:\\\\evil.example", "http:⁄⁄evil[.]example"),
+        ("It cost 49.90 on 22.11.2026. Done.", "It cost 49.90 on 22.11.2026. Done."),
+    ],
+)
+def test_nothing_that_is_told_of_can_be_clicked(text: str, shown: str) -> None:
+    assert (news.line(text), news.paragraph(text)) == (shown, shown)
 
 
 async def test_results_are_told_where_they_are_wanted(

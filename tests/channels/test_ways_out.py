@@ -11,7 +11,7 @@ import standardwebhooks
 from mail_server import MailServer
 
 from pocketlet import errors
-from pocketlet.agents import telling
+from pocketlet.agents import news, telling
 from pocketlet.platform.channels import definitions, mail, telegram, webhook
 from pocketlet.platform.gateways import submission
 
@@ -67,7 +67,9 @@ async def test_prompt_like_text_is_plain_text_in_a_chat(
     [said] = bot.said
     assert set(said) == {"chat_id", "text", "link_preview_options"}
     assert said["link_preview_options"] == {"is_disabled": True}
-    assert said["text"].splitlines()[0] == " ".join(PROMPT.replace("\u202e", "⟨U+202E⟩").split())
+    shown = news.unlinked(PROMPT.replace("\u202e", "⟨U+202E⟩"))
+    assert said["text"].splitlines()[0] == " ".join(shown.split())
+    assert [one for one in ("://", "@admin", "evil.example") if one in said["text"]] == []
 
 
 def test_a_long_text_is_cut_where_telegram_allows_and_keeps_its_link() -> None:

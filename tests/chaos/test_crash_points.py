@@ -14,6 +14,7 @@ from pocketlet import crashing
 from pocketlet.db import pool
 
 TRIED = ("agents.loop._use_tool#2", "platform.gateways.wire.send", "surfaces.serve._listening.accept")
+NO_MORE = "UPDATE pocketlet.trigger SET next_at = NULL WHERE kind = 'schedule'"
 REST = "SELECT id FROM pocketlet.run WHERE state IN ('queued', 'running', 'waiting')"
 STEPS = "SELECT run_id, seq, fence FROM pocketlet.step ORDER BY run_id, seq"
 RUNNING = """
@@ -78,7 +79,7 @@ async def drained(ground: grounds.Ground) -> None:
 async def finished(ground: grounds.Ground) -> None:
     """Somebody does what is left."""
     last = await ground.herd.start("up")
-    await ground.rows("UPDATE pocketlet.trigger SET paused = 'over' WHERE kind = 'schedule'")
+    await ground.rows(NO_MORE)
     while await ground.rows(REST) or await ground.rows(DUE):
         assert last.alive
     await last.kill()
@@ -125,7 +126,7 @@ async def test_a_sleeper_sends_nothing_when_it_wakes(gateway: str) -> None:
         load.open = False
         await coming
         other = await ground.herd.start("worker")
-        await ground.rows("UPDATE pocketlet.trigger SET paused = 'over' WHERE kind = 'schedule'")
+        await ground.rows(NO_MORE)
         while await ground.rows(REST) or await ground.rows(DUE):
             assert other.alive
         steps = await ground.rows(STEPS)

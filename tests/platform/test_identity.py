@@ -1,5 +1,7 @@
 """The parts of the proof of authorship one by one: each has to hold when the others would let a mail through."""
 
+import dataclasses
+
 import pytest
 from signing import SIGNED, Key
 
@@ -108,6 +110,13 @@ def test_all_of_it_has_to_be_true(change: dict[str, object]) -> None:
     assert identity.owner(verdict, mine) is ("to" in change)
     assert not identity.owner(PASS, [], to=ours)
     assert not identity.owner(PASS, ["ada@οwner.example.com"], to=ours)
+
+
+def test_what_is_asked_for_has_to_be_vouched_for_where_it_is_there() -> None:
+    loose = dataclasses.replace(PASS, loose=("in-reply-to",))
+    assert identity.owner(loose, [PASS.author])
+    assert identity.owner(loose, [PASS.author], vouched=["references", "content-type"])
+    assert not identity.owner(loose, [PASS.author], vouched=["in-reply-to", "content-type"])
 
 
 ZONE = {

@@ -91,6 +91,32 @@ async def test_what_no_server_says_ends_the_connection(script: Script, line: byt
             await box.since(mailbox.Cursor(), 10)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"* " + b"x" * 60_000 + b"\r\n",  # lines
+        b"{60000}\r\n" + b"x" * 60_000,  # literals of one answer, which never ends
+        b"y" * 30_000 + b"{30000}\r\n" + b"x" * 30_000,
+    ],
+)
+async def test_an_answer_has_an_end(script: Script, monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
+    monkeypatch.setattr(imap, "MOST_BYTES", 1_000_000)
+    script.answers |= {LIST: text * 18}
+    script.ends_at = LIST
+    async with mailbox.opened(script.account) as box:
+        with pytest.raises(errors.NoMailbox, match="without end"):
+            await box.since(mailbox.Cursor(), 10)
+
+
+async def test_mails_that_are_longer_than_they_were_said_to_be_are_not_collected(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailbox, "MOST_BYTES", 100)
+    script.answers |= {LIST: ONE, BODY: b"* 1 FETCH (UID 1 BODY[] {101}\r\n" + b"y" * 101 + b")\r\n"}
+    with pytest.raises(errors.NoMailbox, match="longer than the server says"):
+        await messages(script)
+
+
 async def test_a_mail_that_is_longer_than_it_was_said_to_be_is_cut(
     script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +136,8 @@ async def test_a_mail_that_is_longer_than_it_was_said_to_be_is_cut(
         (b"\r\n", b"", "does not want to talk"),
         (b"* OK hi\r\n", b"* 2 EXISTS\r\n", "number its messages"),
         (b"* OK hi\r\n", b"* OK [UIDVALIDITY 3] ok\r\n* OK [UIDNEXT x] ok\r\n", "number its messages"),
+        (b"* OK hi\r\n", b"* OK [UIDVALIDITY 3] ok\r\n* OK [UIDNEXT 4294967296] ok\r\n", "beyond"),
+        (b"* OK hi\r\n", b"* OK [UIDVALIDITY 99999999999999999999] ok\r\n* OK [UIDNEXT 3] ok\r\n", "beyond"),
     ],
 )
 async def test_a_server_that_is_none(script: Script, greeting: bytes, examine: bytes, said: str) -> None:

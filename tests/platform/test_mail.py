@@ -1,6 +1,8 @@
 """Mail at the edge of the machine: what a URL says, when a password leaves, and whom an envelope names."""
 
-from collections.abc import AsyncGenerator
+import itertools
+import mailbox
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import aiosmtplib
@@ -12,6 +14,7 @@ from pocketlet.platform import messages
 from pocketlet.platform.gateways import reception, submission
 
 MESSAGE = b"From: <mailer@host.example>\r\nSubject: Not delivered\r\n\r\nSorry.\r\n"
+LOOKUP = "_lookup"  # of a key: where the file is now
 
 
 @pytest.fixture
@@ -45,6 +48,42 @@ async def test_a_password_leaves_this_machine_only_encrypted(port: int, tmp_path
     here = submission.Submission("127.0.0.1", port, "me", "secret")
     assert (await here.send(MESSAGE, "me@host.example", "you@host.example")).startswith("250")
     assert len(list((tmp_path / "sent" / "new").iterdir())) == 1
+
+
+def _sent(folder: Path, *ids: str) -> submission.Submission:
+    box = mailbox.Maildir(folder)
+    for one in ids:
+        box.add(f"Message-ID: <{one}@host.example>\n\nHello.\n")
+    return submission.Submission("127.0.0.1", 25, sent=folder)
+
+
+async def test_a_mail_is_found_while_its_file_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, flags = _sent(tmp_path / "sent", "a", "b"), itertools.cycle(("S", "RS"))
+    looked_up: Callable[[mailbox.Maildir, str], str] = getattr(mailbox.Maildir, LOOKUP)
+    left = [True, True] * 3
+
+    def renamed(box: mailbox.Maildir, key: str) -> str:
+        place = looked_up(box, key)
+        if left and left.pop():
+            (tmp_path / "sent" / place).rename(tmp_path / "sent" / "cur" / f"{key}:2,{next(flags)}")
+        return place
+
+    monkeypatch.setattr(mailbox.Maildir, LOOKUP, renamed)
+    assert await server.was_sent("<a@host.example>")
+    assert await server.was_sent("<b@host.example>")
+    assert await server.was_sent("<c@host.example>") is False
+    assert left == []
+
+
+async def test_a_file_that_can_not_be_read_is_passed_over_and_a_folder_is_no_mail_server(tmp_path: Path) -> None:
+    folder = tmp_path / "sent"
+    server = _sent(folder, "a")
+    (folder / "cur" / "0.gone:2,").symlink_to(folder / "nowhere")
+    assert await server.was_sent("<a@host.example>")
+    assert await server.was_sent("<b@host.example>") is False
+    (folder / "new").rename(folder / "old")
+    with pytest.raises(errors.NoMailServer, match="Sent folder"):
+        await server.was_sent("<a@host.example>")
 
 
 @pytest.mark.parametrize(

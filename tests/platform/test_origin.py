@@ -198,6 +198,12 @@ async def test_it_is_not_when_a_stranger_hands_it_over_either(server: dns_server
         assert not is_owner(await judged(server, FORGED[trick], hop)), hop
 
 
+async def test_fields_that_nothing_vouches_for_are_named(server: dns_server.Server) -> None:
+    for names, loose in ((SIGNED, ("in-reply-to",)), ((*SIGNED[:6], "in-reply-to"), ("content-type",))):
+        raw = MINE.sign(MINE.sign(mail(extra="In-Reply-To: <1@x>"), names=SIGNED[:6]), names=names)
+        assert [(await judged(server, raw, hop)).loose for hop in (NO_HOP, ARRIVED)] == [loose, ()]
+
+
 async def test_most_forgeries_fail_by_themselves(server: dns_server.Server) -> None:
     other = [trick for trick, raw in FORGED.items() if (await judged(server, raw)).dmarc == "pass"]
     # Real mails of a domain that vouches for them: not the owner's, not to us, or not signed in what matters.

@@ -68,7 +68,8 @@ def test_a_lost_key_costs_the_values_and_nothing_else(cli: command_line.Cli, hom
     (home / "key").unlink()
     try:
         lost = cli("secret", "rekey")
-        assert (lost.code, "`pocketlet secret rekey --lost`" in lost.err) == (1, True)
+        assert lost.code in (1, 6)  # 6 once the database knows which key it wants
+        assert "`pocketlet secret rekey --lost`" in lost.err
         assert cli("secret", "rekey", "--lost").code == 4
         assert cli("secret", "rekey", "--lost", "--yes", "--json").json == {"rekeyed": 0, "forgotten": ["OLD_ONE"]}
         assert cli("secret", "set", "NEW_ONE", stdin="hush-hush").code == 0

@@ -221,3 +221,9 @@ def test_any_text_is_a_schedule_or_bad_input(text: str) -> None:
     assert len(cron.split()) == 5
     assert words.describe(cron)
     assert words.cron(cron) == cron
+
+
+@pytest.mark.parametrize("text", ["at 00:00 in every third month", "every second month at 9", "every 2nd month at 9"])
+def test_months_apart_are_not_days_of_a_month(text: str) -> None:
+    with pytest.raises(errors.BadInput, match="apart can't be counted"):
+        words.cron(text)

@@ -31,7 +31,7 @@ BODIES = [
     b'{"a": 1, "a": 2, "label": "owner", "files": [{"path": "/etc/passwd"}]}',
     b"--x\r\nContent-Disposition: form-data; name=f; filename=../../key\r\n\r\nx\r\n--x--\r\n",
     b"\xff\xfe\x00{\x00}",
-    gzip.compress(b"x" * 100_000),
+    gzip.compress(b"x" * 100_000, mtime=0),
     b"[" * 10_000,
     b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a>&b;</a>",
 ]

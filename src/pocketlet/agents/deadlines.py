@@ -8,7 +8,7 @@ from pocketlet import errors
 from pocketlet.agents import agent as agents
 from pocketlet.agents import runs
 from pocketlet.db import pool
-from pocketlet.platform import notices, queue
+from pocketlet.platform import notices
 
 STEP = 600.0  # seconds that one step may take, with all its attempts
 MARGIN = 2.0  # seconds that a step gets beyond the run's deadline, so that its own time-outs come first
@@ -46,17 +46,15 @@ async def tell(conn: pool.Conn, run: runs.Run, error: errors.PocketletError) -> 
         return
     agent = await agents.by_id(conn, run.agent_id)
     hint = error.hint.replace("RUN", str(run.id))
-    said = f"{agent.name}: run {run.id} was ended. {error}"
+    said = f"Run {run.id} was ended. {error}"
     await notices.report(conn, notices.Notice(_problem(run, error), said, hint, agent.id, run.id))
 
 
 async def over(conn: pool.Conn, run: runs.Run) -> None:
-    """A run came to its end by itself: what was told before is over."""
+    """A run came to its end by itself: what was told of the agent is over."""
     await notices.resolve(conn, f"agent:{run.agent_id}:overdue", f"run {run.id} ended in time")
-    await notices.resolve(conn, f"run:{run.id}:quarantined", "it was tried again, and ended")
-    await notices.resolve(conn, queue.stalled(run.id), "it went on, and ended")
 
 
 def _problem(run: runs.Run, error: errors.PocketletError) -> str:
     quarantined = isinstance(error, errors.Quarantined)
-    return f"run:{run.id}:quarantined" if quarantined else f"agent:{run.agent_id}:overdue"
+    return notices.of_run(run.id, "quarantined") if quarantined else f"agent:{run.agent_id}:overdue"

@@ -54,7 +54,7 @@ async def attending(database: pool.Database, config: settings.Settings, worker: 
     outside = _Outside(database, config, worker.ears)
     sight = mailboxes.Sight(worker.instance, naming.asking, hear=outside.hear)
     turns: dict[rounds.Duty, float] = {
-        rounds.once: rounds.EVERY,
+        **rounds.TURNS,
         expire: SELDOM,
         settling.late: SELDOM,
         outside.room: SELDOM,

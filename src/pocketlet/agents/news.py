@@ -1,5 +1,6 @@
 """What the owner is to be told on a channel now: problems, questions and results, each in words of ours."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -8,9 +9,15 @@ from typing import Any
 from pocketlet.db import pool, queries
 from pocketlet.platform import compose
 from pocketlet.platform.channels import definitions
+from pocketlet.policy import core
 
 Q = queries.load("deliveries")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+#: What mail and chat programs make links and mentions of: a scheme's end, an @, the dot before a name, an IP address.
+SCHEME = re.compile(r":[/\\]{2}")
+AT = re.compile(r"[@\uff20]")
+DOT = re.compile(r"(?<=[\w-])[.\u3002\uff0e\uff61](?=[^\W\d_][\w-])")
+IP = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
 LONGEST_TITLE = 200
 LONGEST_TEXT = 1_500
 #: What each kind of message is about, as the owner chooses it; the others are answers to the owner.
@@ -86,15 +93,33 @@ async def due(conn: pool.Conn, channel: definitions.Definition, now: datetime) -
 
 
 def line(text: str, longest: int = LONGEST_TITLE) -> str:
-    """Any text as one line of a message: nothing in it hides, moves the cursor or begins a line of its own."""
-    shown = compose.visible(" ".join(text.split()))
+    """Any text as one line of a message: nothing in it hides, moves the cursor, begins a line of its own, or is made a
+    link or mention by the program that shows it.
+    """
+    shown = unlinked(compose.visible(" ".join(text.split())))
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
 def paragraph(text: str) -> str:
-    """A longer text, its line ends kept."""
-    shown = compose.visible(text.replace("\r\n", "\n").replace("\r", "\n").strip())
+    """As `line`, a longer text, its line ends kept."""
+    shown = unlinked(compose.visible(text.replace("\r\n", "\n").replace("\r", "\n").strip()))
     return shown if len(shown) <= LONGEST_TEXT else shown[:LONGEST_TEXT] + " […]"
+
+
+def unlinked(text: str) -> str:
+    """The text with its links, addresses and mentions broken up, so that the only link to click is ours."""
+    text = IP.sub(lambda address: address[0].replace(".", "[.]"), text)
+    return DOT.sub("[.]", AT.sub("[@]", SCHEME.sub(":\u2044\u2044", text)))
+
+
+def _hosts(text: str) -> str:
+    """The text with only the host of each link: the rest may be made to look like anything."""
+
+    def host(link: re.Match[str]) -> str:
+        place = re.split(r"[/\\?#]", link[0].partition("://")[2] or link[0], maxsplit=1)[0]
+        return place.rpartition("@")[2]
+
+    return core.LINK.sub(host, text)
 
 
 def when(instant: datetime) -> str:
@@ -153,8 +178,9 @@ def _question(row: Mapping[str, Any], now: datetime) -> News | None:
     first = since(number, row["since"] or row["created_at"], daily=True)
     again = "" if row["question"] == "send" else " again"
     waits = "Still waits: " if number > 1 else ""
+    why = _hosts(row["why"])
     parts = (
-        f"Why you are asked: {line(row['why'], 500)}",
+        f"Why you are asked: {line(why, 500)}",
         f"After {when(row['expires_at'])} the answer is no.",
         f"`pocketlet approvals` shows it word for word; `pocketlet approve {row['id']}` or "
         f"`pocketlet refuse {row['id']} --because TEXT` answers it.",
@@ -167,7 +193,7 @@ def _question(row: Mapping[str, Any], now: datetime) -> News | None:
         due=first,
         title=line(f"{waits}{row['agent']} asks: {row['tool']} to {row['to']}{again}?"),
         text="\n".join(parts),
-        facts={"approval": row["id"]} | {name: row[name] for name in names},
+        facts={"approval": row["id"]} | {name: row[name] for name in names} | {"why": why},
         run=row["run"],
         approval=row["id"],
     )

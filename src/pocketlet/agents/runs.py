@@ -11,6 +11,7 @@ from pocketlet.agents import agent as agents
 from pocketlet.agents import manifest as manifests
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool, queries
+from pocketlet.platform import notices
 
 Q = queries.load("runs")
 #: What to do instead of trying a run again that is in this state.
@@ -111,6 +112,14 @@ async def raw(conn: pool.Conn, number: int) -> bytes:
 async def rest(conn: pool.Conn, run: Run, state: str, **facts: object) -> None:
     """Parks or ends a run that this worker holds. `facts`: outcome, result, error, hint, exit_code."""
     await conn.execute(Q["rest"], {"run": run.id, "fence": run.fence, "state": state, "facts": pool.jsonb(facts)})
+    if state != "waiting":
+        await _over(conn, run.id, "it ended")
+
+
+async def _over(conn: pool.Conn, number: int, how: str) -> None:
+    """What was told of the run itself is over: nobody needs to look after it any more, or somebody has."""
+    for what in ("stalled", "quarantined"):
+        await notices.resolve(conn, notices.of_run(number, what), how)
 
 
 async def put_off(conn: pool.Conn, run: Run, until: datetime, why: str) -> None:
@@ -160,6 +169,8 @@ async def stop(conn: pool.Conn, number: int) -> str:
     row = await (await conn.execute(Q["stop"], {"run": number})).fetchone()
     if row is None:
         raise errors.Conflict(f"Run {number} is at rest already.", hint=f"See `pocketlet show {number}`.")
+    if row["state"] == "stopped":
+        await _over(conn, number, "it was stopped")
     return row["state"]
 
 
@@ -172,6 +183,7 @@ async def retry(conn: pool.Conn, number: int) -> None:
             f"Run {number} is {run.state}; only a failed or stopped one can be tried again.",
             hint=NO_RETRY.get(run.state, "Start a new run with `pocketlet run AGENT --input FILE`.").format(number),
         )
+    await _over(conn, number, "it is tried again")
     await conn.execute(Q["enqueue"], {"run": number})
 
 

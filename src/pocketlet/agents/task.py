@@ -13,6 +13,8 @@ from pocketlet.platform import messages
 MAILISH = re.compile(rb"(?im)^\s*(?:\xef\xbb\xbf)?(?:from|to|received|return-path|message-id|subject)[ \t]*:")
 #: The beginning of anything that could be read as one of our marks, whatever stands between bracket and word.
 MARK = re.compile(r"<(?=[^\w<>]{0,20}outside)", re.IGNORECASE)
+#: A link that answers a question, however a mail program wrote it down (agents.links makes them).
+LINK = re.compile(r"(/|%2F)decide(/|%2F)\d{1,18}\.[\w-]{43}", re.IGNORECASE)
 MAX_INPUT = 25_000_000  # bytes
 MAX_TEXT = 40_000  # characters that a briefing shows; the rest is cut and said so
 
@@ -87,17 +89,22 @@ def from_mail(raw: bytes) -> Task:
     mail = messages.parse(raw)
     return Task(
         "mail",
-        mail.text,
+        without_links(mail.text),
         "outside",
         sender=mail.sender,
         sender_name=mail.sender_name,
         to=", ".join(mail.to),
-        subject=mail.subject,
+        subject=without_links(mail.subject),
         message_id=mail.message_id,
         references=(*mail.references, *([mail.message_id] if mail.message_id else [])),
         attachments=tuple((file.name, file.media_type, file.size) for file in mail.attachments),
         notes=mail.notes,
     )
+
+
+def without_links(text: str) -> str:
+    """The text without what makes a link of ours answer a question: who reads it must not be able to."""
+    return LINK.sub(r"\1decide\2[removed]", text)
 
 
 def facts(task: Task, manifest: manifests.Manifest) -> dict[str, str]:

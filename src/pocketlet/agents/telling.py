@@ -265,7 +265,7 @@ async def _failed(
 
 
 def _problem(channel: definitions.Definition) -> str:
-    return f"channel:{channel.id}:failing"
+    return definitions.problem(channel.id, "failing")
 
 
 async def _recover(

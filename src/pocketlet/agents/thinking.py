@@ -81,6 +81,10 @@ class Thinker:
                 reserved = await ledger.reserve(conn, entry, manifest.budget)
             try:
                 return await self.gateway.complete(endpoint, request), reserved
+            except asyncio.CancelledError:  # cut at a deadline, say: it may cost, and is under way no more
+                async with self.database.api() as conn:
+                    await ledger.note_failure(conn, reserved, "The call was cut off.", billed=True)
+                raise
             except errors.PocketletError as error:
                 billed = isinstance(error, errors.ModelTimeout | errors.BadModelReply)
                 async with self.database.api() as conn:

@@ -2,7 +2,7 @@
 
 Memories, results, runs and feedback: the correspondent's, unless they are opened. A table of the agent's own: all of
 it, unless `[reads]` says whose its rows are. A view of its own: nothing, unless `[reads]` says whose, or opens it, for
-it shows whatever it was made of.
+it shows whatever it was made of. A table that came since the owner last said what is shared: nothing, unless named.
 """
 
 import hashlib
@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
+
+from psycopg import errors as pg
 
 from pocketlet import errors
 from pocketlet.db import pool, queries
@@ -53,12 +55,25 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """What counts now. `covered` are the tables and views that the owner said `reads` of, and their oids; None: all."""
+
+    reads: Reads
+    covered: Mapping[str, int] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """What `show` makes. `keys` maps a table with a reference to the column that it refers to."""
+    """What `show` makes. `keys` maps a table with a reference to the column that it refers to.
+
+    `shared` are names of which all is seen; `covered` as in `Counts`.
+    """
 
     relations: Sequence[Relation]
     reads: Reads
     keys: Mapping[str, str]
+    shared: Sequence[str]
+    covered: Mapping[str, int]
     digest: str
 
 
@@ -108,8 +123,9 @@ def told(reads: Reads) -> str:
     return " ".join(lines)
 
 
-async def plan(app: pool.Conn, schema: str, reads: Reads) -> Plan:
-    """What `reads` means for the tables there are. `app` is logged in as the app. Raises errors.BadAgent."""
+async def plan(app: pool.Conn, schema: str, counts: Counts) -> Plan:
+    """What `counts` means for the tables there are. `app` is logged in as the app. Raises errors.BadAgent."""
+    reads = counts.reads
     rows = await (await app.execute(Q["relations"], {"schema": schema})).fetchall()
     relations = [Relation(**row) for row in rows]
     references = await (await app.execute(Q["keys"], {"schema": schema})).fetchall()
@@ -125,9 +141,19 @@ async def plan(app: pool.Conn, schema: str, reads: Reads) -> Plan:
         _check_address(_known(known, whose.through or name, where), whose.address or whose.column, where)
         if whose.through:
             keys[name] = _key(references, name, whose, where)
+    named = {relation.name: relation.oid for relation in relations}
+    covered = named if counts.covered is None else counts.covered
+    shared = [relation.name for relation in relations if _is_shared(relation, reads, covered)]
     made_of = {"relations": [asdict(relation) for relation in relations], "reads": asdict(reads), "keys": keys}
-    digest = hashlib.sha256(pool.canonical(made_of).encode()).hexdigest()
-    return Plan(relations, reads, keys, digest)
+    digest = hashlib.sha256(pool.canonical(made_of | {"shared": shared}).encode()).hexdigest()
+    return Plan(relations, reads, keys, shared, covered, digest)
+
+
+def _is_shared(relation: Relation, reads: Reads, covered: Mapping[str, int]) -> bool:
+    """What has taken the name of a table that is covered is another table."""
+    if relation.name in reads.bound:
+        return False
+    return relation.name in reads.open or (relation.is_table and covered.get(relation.name) == relation.oid)
 
 
 def _known(known: Mapping[str, Relation], name: str, where: str) -> Relation:
@@ -161,6 +187,11 @@ def _key(references: Sequence[Mapping[str, Any]], name: str, whose: Whose, where
     )
 
 
+async def forget(platform: pool.Conn, names: Mapping[str, str]) -> None:
+    """Nothing is made: what is interrupted after this is made anew. `platform` acts as the owner of the platform."""
+    await platform.execute(Q["forget"], {"agent": names["agent"]})
+
+
 async def show_core(platform: pool.Conn, names: Mapping[str, str], opened: Sequence[str]) -> None:
     """Makes the views of the core tables. `platform` acts as their owner."""
     for name in CORE:
@@ -170,7 +201,10 @@ async def show_core(platform: pool.Conn, names: Mapping[str, str], opened: Seque
 
 
 async def show(app: pool.Conn, names: Mapping[str, str], plan: Plan) -> None:
-    """Makes the views of the app's own tables, and says what is shared. `app` is logged in as the app."""
+    """Makes the views of the app's own tables, and says what is shared. `app` is logged in as the app.
+
+    Raises errors.BadAgent.
+    """
     own = {"own": names["own"], "schema": names["schema"], "bound": names["bound"]}
     for row in await (await app.execute(Q["views"], {"own": names["own"]})).fetchall():
         await app.execute(queries.named(Q["drop"], **own, table=row["name"]))
@@ -179,7 +213,7 @@ async def show(app: pool.Conn, names: Mapping[str, str], plan: Plan) -> None:
         await app.execute(queries.named(Q["close"], **own, table=relation.name))
         if whose:
             await _show_own(app, own, plan, relation, whose)
-        elif relation.is_table or relation.name in plan.reads.open:
+        elif relation.name in plan.shared:
             await app.execute(queries.named(Q["share"], **own, table=relation.name))
 
 
@@ -200,4 +234,10 @@ async def _show_own(app: pool.Conn, own: Mapping[str, str], plan: Plan, relation
     table, column = (whose.through, whose.address) if whose.through else (relation.name, whose.column)
     if any(found.is_table and found.name == table for found in plan.relations):
         index = f"{table}_{column}"[:56] + "_whose"
-        await app.execute(queries.named(Q["index"], schema=own["schema"], table=table, column=column, index=index))
+        place = {"schema": own["schema"], "table": table, "column": column, "index": index}
+        try:
+            await app.execute(queries.named(Q["index"], **place))
+        except pg.ProgramLimitExceeded as error:
+            said = f"agent.toml: `reads.bound.{relation.name}`: {table}.{column} holds a text that is too long to be"
+            hint = "An address has at most 320 characters: name the column that holds addresses, or mend that row."
+            raise errors.BadAgent(f"{said} looked up by.", hint=hint) from error

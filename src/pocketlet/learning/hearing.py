@@ -51,6 +51,7 @@ async def listen(database: pool.Database, post: opening.Post, *, seconds: int = 
     if row is None:
         return 0
     channel, pause, count = definitions.read(row), 0.0, 0
+    failed: errors.PocketletError | None = None
     try:
         async with database.api() as conn:
             way = await opening.channel(conn, channel, post)
@@ -60,11 +61,11 @@ async def listen(database: pool.Database, post: opening.Post, *, seconds: int = 
         async with database.api() as conn:
             await notices.resolve(conn, _problem(channel), "it can be heard again")
     except (errors.Unreachable, errors.Rejected, errors.NotFound, errors.BadSetting, errors.GateRefusal) as error:
-        pause = PAUSE
-        async with database.api() as conn:
-            await _deaf(conn, channel, error)
+        pause, failed = PAUSE, error
     async with database.api() as conn:
-        await conn.execute(Q["let_go"], {"id": channel.id, "pause": pause})
+        is_there = (await conn.execute(Q["let_go"], {"id": channel.id, "pause": pause})).rowcount
+        if failed and is_there:  # a notice of a channel that was removed meanwhile would stay for good
+            await _deaf(conn, channel, failed)
     return count
 
 
@@ -218,4 +219,4 @@ async def _deaf(conn: pool.Conn, channel: definitions.Definition, error: errors.
 
 
 def _problem(channel: definitions.Definition) -> str:
-    return f"channel:{channel.id}:deaf"
+    return definitions.problem(channel.id, "deaf")

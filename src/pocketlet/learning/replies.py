@@ -13,6 +13,7 @@ from typing import Any
 
 from pocketlet import errors
 from pocketlet.agents import news, runs, telling
+from pocketlet.agents import task as tasks
 from pocketlet.db import pool, queries
 from pocketlet.learning import feedback, thread
 from pocketlet.platform import identity, installation, messages, notices
@@ -61,8 +62,9 @@ async def from_mail(conn: pool.Conn, post: opening.Post, raw: bytes, verdict: id
     """
     letter = messages.parse(raw)
     key, instance = opening.derived(post.home, "mail"), await installation.identity(conn)
-    ids = (letter.in_reply_to, *reversed(letter.references))
-    number = next((found for one in ids if (found := mail.answered(key, instance, one)) is not None), None)
+    ids = [("in-reply-to", letter.in_reply_to), *(("references", one) for one in reversed(letter.references))]
+    named = ((mail.answered(key, instance, one), field) for field, one in ids)
+    number, field = next((found for found in named if found[0] is not None), (None, ""))
     delivery = await _delivery(conn, number)
     if delivery is None or delivery["channel_kind"] != "mail":
         return False
@@ -70,12 +72,14 @@ async def from_mail(conn: pool.Conn, post: opening.Post, raw: bytes, verdict: id
     if row is None:
         return False
     channel = definitions.read(row)
-    proven = identity.owner(verdict, (channel.address,), to=(channel.sender,) if channel.sender else ())
+    way = await opening.channel(conn, channel, post)
+    ours = _answered_at(way)
+    # What the owner wrote to somebody else is no word to us, so without an address of ours nothing is proven.
+    proven = bool(ours) and identity.owner(verdict, (channel.address,), to=ours, vouched=(field, "content-type"))
     if not proven and letter.sender.lower() != channel.address.lower():
         return False
     if letter.auto_submitted:
         return True  # an absence notice says nothing, and answering it could start a loop
-    way = await opening.channel(conn, channel, post)
     said = Reply(
         channel,
         way.effect_class,
@@ -95,7 +99,7 @@ async def take(conn: pool.Conn, said: Reply) -> str:
 
     What can't be taken is answered with the reason.
     """
-    delivery = said.delivery
+    said, delivery = replace(said, words=tasks.without_links(said.words)), said.delivery
     if _decides(said):
         if await take_in(conn, said, "ignored", "decision"):
             await _answer(conn, said, f"answer:approval:{delivery['approval_id']}", _undecided(said))
@@ -152,6 +156,11 @@ async def _decided(conn: pool.Conn, number: int, state: str) -> dict[str, Any]:
 
 async def _delivery(conn: pool.Conn, number: int | None) -> dict[str, Any] | None:
     return await (await conn.execute(DELIVERIES["get"], {"id": number})).fetchone() if number else None
+
+
+def _answered_at(way: definitions.Channel) -> tuple[str, ...]:
+    """The address that our message really left from, if it had one."""
+    return (way.sender,) if isinstance(way, mail.Mail) and way.sender != mail.NOBODY else ()
 
 
 async def _own(conn: pool.Conn, delivery: Mapping[str, Any], text: str) -> str:

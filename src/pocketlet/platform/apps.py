@@ -82,20 +82,28 @@ async def install(database: pool.Database, name: str) -> None:
         await bounds.show_core(conn, names, ())
 
 
-async def bind(database: pool.Database, name: str, reads: bounds.Reads, made: str = "") -> str:
+async def bind(database: pool.Database, name: str, counts: bounds.Counts, made: str = "") -> bounds.Plan:
     """Makes the views that `[reads]` asks for, unless they are as `made` says; what they are made of now.
 
-    Raises errors.BadAgent if there is no such table or column, before anything is changed.
+    It takes three transactions. The first says that nothing is made, so what is stopped on the way, or refused after
+    it, is made anew before anybody reads; and until the last one no view of the core shows more than it has to.
+    Raises errors.BadAgent if there is no such table or column, before anything is changed, or a view can't be made.
     """
     names = placeholders(database, name)
-    async with database.login(name) as app, app.transaction():
-        plan = await bounds.plan(app, name, reads)
-        if plan.digest != made:
+    async with database.login(name) as app:
+        async with app.transaction():
+            plan = await bounds.plan(app, name, counts)
+            if plan.digest == made:
+                return plan
             async with database.admin() as conn:
                 await conn.execute(Q["as_platform"])
-                await bounds.show_core(conn, names, reads.open)
+                await bounds.forget(conn, names)
+                await bounds.show_core(conn, names, ())
             await bounds.show(app, names, plan)
-    return plan.digest
+        async with database.admin() as conn:
+            await conn.execute(Q["as_platform"])
+            await bounds.show_core(conn, names, counts.reads.open)
+    return plan
 
 
 async def apply_settings(database: pool.Database, conn: pool.Conn, name: str) -> None:

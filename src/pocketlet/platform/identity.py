@@ -17,6 +17,8 @@ SINGLE = (
 )  # fmt: skip
 #: Fields that the owner's signature has to cover where they are there, so that an old mail can't be made a new one.
 SIGNED = ("from", "to", "cc", "subject", "date", "message-id")
+#: Fields that say what a mail answers and how it is read; whoever goes by one asks `owner` for it.
+ASKED_FOR = ("in-reply-to", "references", "content-type")
 
 _ADDRESS = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+"
 #: A name, plain or in quotes, then the address in brackets; or the address alone. No comments, groups or lists.
@@ -31,8 +33,8 @@ class Verdict:
     none (the domain says nothing), temperror (ask again later) or permerror. `by`: what made it pass: dkim, spf, or
     receiver (a server that the owner trusts said so). `spf`: of RFC 7208's results. `dkim`: for each signature that was
     looked at, its domain and why it does not hold (empty: it holds). `policy`: what the domain asks for (none,
-    quarantine, reject). `to`: the addresses in To and Cc, as far as what made it pass vouches for them. `reason`: in
-    a sentence, why it is not a pass.
+    quarantine, reject). `to`: the addresses in To and Cc, as far as what made it pass vouches for them. `loose`: of
+    ASKED_FOR, the fields that are there and that nothing vouches for. `reason`: in a sentence, why it is not a pass.
     """
 
     author: str
@@ -43,6 +45,7 @@ class Verdict:
     policy: str = ""
     to: tuple[str, ...] = ()
     whole: bool = False
+    loose: tuple[str, ...] = ()
     reason: str = ""
 
 
@@ -68,16 +71,19 @@ def ambiguous(letter: dkim.Letter) -> str:
     return next((name for name in SINGLE if len(letter.named(name)) > 1), "")
 
 
-def owner(verdict: Verdict, addresses: Collection[str], *, to: Collection[str] = ()) -> bool:
+def owner(
+    verdict: Verdict, addresses: Collection[str], *, to: Collection[str] = (), vouched: Collection[str] = ()
+) -> bool:
     """Whether a mail is from one of the owner's registered addresses, proven by that address's own domain.
 
     `to`: our own addresses, one of which the mail has to be for, so that what the owner wrote to somebody else can't be
     handed to us; without it that is not asked. A mail proven by a signature must have its subject, date, recipients and
-    Message-ID signed (`whole`).
+    Message-ID signed (`whole`), and where they are there the fields `vouched`, of ASKED_FOR.
     """
     mine = {address.lower() for address in addresses if address.isascii()}
     ours = {address.lower() for address in to}
     proven = verdict.dmarc == "pass" and verdict.whole and verdict.author in mine - {""}
+    proven = proven and not set(vouched) & set(verdict.loose)
     return proven and (not ours or not ours.isdisjoint(verdict.to))
 
 

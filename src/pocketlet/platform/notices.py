@@ -34,6 +34,16 @@ async def resolve(conn: pool.Conn, problem: str, how: str) -> bool:
     return await (await conn.execute(Q["resolve"], {"problem": problem, "how": how})).fetchone() is not None
 
 
+async def resolve_stale(conn: pool.Conn, kind: str, seconds: float, how: str) -> None:
+    """Problems whose keys begin with `kind` and that nobody has reported for so long are over."""
+    await conn.execute(Q["resolve_stale"], {"kind": kind, "seconds": seconds, "how": how})
+
+
+def of_run(run: int, what: str) -> str:
+    """The key of a notice that is over when this run ends; `what`: stalled, quarantined."""
+    return f"run:{run}:{what}"
+
+
 async def dismiss(conn: pool.Conn, number: int) -> None:
     """The owner has seen it. Raises errors.NotFound."""
     if await (await conn.execute(Q["dismiss"], {"id": number})).fetchone() is None:

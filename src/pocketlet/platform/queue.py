@@ -191,7 +191,7 @@ async def _seize(conn: pool.Conn) -> None:
 
 def stalled(run: int) -> str:
     """The key of the notice of a run that got nowhere."""
-    return f"run:{run}:stalled"
+    return notices.of_run(run, "stalled")
 
 
 def is_alive(pid: int) -> bool:

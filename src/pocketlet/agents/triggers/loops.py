@@ -13,6 +13,9 @@ from pocketlet.platform import headers, messages, mime
 LOOP = "X-Pocketlet-Loop"
 #: Mails in an hour from one correspondent that start a run, unless another number is given.
 MOST = 20
+#: Why a mail starts nothing, where more is made of it than that.
+OURS = "it is a mail of our own that came back"
+TOO_MANY = "mails in an hour from one correspondent"
 
 _HEAD = re.compile(rb"\r?\n\r?\n|\r\r")
 _COMMENT = re.compile(r"\([^()]*\)?")
@@ -72,7 +75,7 @@ def why_not(mail: Marks, instance: str, recent: int, most: int = MOST) -> str:
     """
     sender = _OURS.fullmatch(mail.message_id)
     if instance.lower() in ((sender[1].lower() if sender else ""), *mail.loops):
-        return "it is a mail of our own that came back"
+        return OURS
     if sender or mail.loops:
         return "another Pocketlet sent it: answering could start a loop"
     if any(word not in ("", "no") for word in mail.auto_submitted) or mail.answering:
@@ -90,4 +93,4 @@ def _not_personal(precedence: Sequence[str], *, listed: bool) -> str:
 
 
 def _too_many(recent: int, most: int) -> str:
-    return f"more than {most} mails in an hour from one correspondent" if recent >= most else ""
+    return f"more than {most} {TOO_MANY}" if recent >= most else ""

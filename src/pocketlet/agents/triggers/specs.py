@@ -128,7 +128,7 @@ def _entry(name: str, entry: Mapping[str, object], zone: str) -> Spec:
         task=_text(entry, "task", ""),
         when=_text(entry, "when", ""),
         after=_texts(entry, "after"),
-        overlap=_one_of(entry, "overlap", OVERLAP, "skip" if kind == "schedule" else "parallel"),
+        overlap=_one_of(entry, "overlap", OVERLAP, _usual(kind, entry)),
         cron=calendar.schedule(source, _text(entry, "zone", zone)).cron if kind == "schedule" else "",
         zone=_text(entry, "zone", zone),
         catch_up=_one_of(entry, "catch_up", CATCH_UP, "latest"),
@@ -148,9 +148,18 @@ def _entry(name: str, entry: Mapping[str, object], zone: str) -> Spec:
 SPELT_OUT = frozenset({"zone", "catch_up", "catch_up_limit", "every", "secret"})
 
 
+def _usual(kind: str, entry: Mapping[str, object]) -> str:
+    """What happens while a run is under way, if the entry does not say."""
+    if kind != "schedule":
+        return "parallel"
+    return "queue" if entry.get("catch_up") == "all" else "skip"
+
+
 def _check(spec: Spec) -> None:
     if spec.kind == "schedule" and not spec.task:
         raise errors.BadInput('it needs `task`: what the run is to do, such as task = "Write the report."')
+    if spec.catch_up == "all" and spec.overlap == "skip":
+        raise errors.BadInput('`catch_up = "all"` starts them one after the other: `overlap` is "queue" or "parallel".')
     if spec.kind != "schedule" and spec.overlap == "skip":
         raise errors.BadInput('`overlap = "skip"` would lose events; it is "queue" or "parallel" here.')
     if spec.kind in ("webhook", "mailbox") and not spec.secrets:

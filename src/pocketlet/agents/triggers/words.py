@@ -83,6 +83,7 @@ SHAPES = tuple(
     )
 )
 APART = re.compile(r"\b(other|alternate|second|third|two|three|four|\d+(nd|rd|th)?) (days?|weeks?|months?|\w+days?)\b")
+EVERY_SO_MANY = re.compile(r"\bevery (other|second|third|\w+th|\d+(st|nd|rd|th)) (month|week)s?\b")
 Groups = dict[str, list[tuple[str, int]]]
 
 
@@ -99,6 +100,8 @@ def cron(text: str) -> str:
         return _checked(fields, given)
     if re.fullmatch(r"[\d*/,LW# -]+", fields):
         raise _bad(f"{given!r} is no cron expression: it has five fields.")
+    if EVERY_SO_MANY.search(given.lower()):  # "every third month" is no "third of every month"
+        raise _bad(f"{given[:80]!r}: days, weeks and months apart can't be counted.")
     pieces = _pieces(given)
     row = "".join(kind for kind, _ in pieces)
     for shape in SHAPES:

@@ -11,6 +11,7 @@ from pocketlet.agents import task as tasks
 from pocketlet.agents.triggers import specs, stored
 from pocketlet.agents.waking import conditions, lists, slots
 from pocketlet.db import pool
+from pocketlet.platform import notices
 
 AGAIN = 5.0  # seconds until a slot that waits for the run before it is looked at again
 LATER = 60.0  # seconds until one whose condition could not be asked is looked at again
@@ -35,6 +36,8 @@ async def begin(database: pool.Database, number: int) -> int | None:
     async with database.api() as conn:
         if not await slots.hold(conn, slot):
             return None
+        if slot.trigger.spec.when:
+            await notices.resolve(conn, conditions.problem(slot.trigger.id, "condition"), "it could be asked")
         if not work:
             await slots.settle(conn, slot.id, "skipped", "there was nothing to do: its condition did not hold")
             return None
@@ -90,15 +93,23 @@ async def _waits(conn: pool.Conn, slot: slots.Slot) -> bool:
         return False
     found = await (await conn.execute(slots.Q["under_way"], {"trigger": slot.trigger.id})).fetchone()
     if found is None:
-        return False
+        older = overlap == "queue" and await (await conn.execute(slots.Q["older"], {"slot": slot.id})).fetchone()
+        if older:
+            await slots.wait(conn, slot.id, AGAIN, f"waits for slot {older['id']}, which came before")
+        return bool(older)
     other = f"run {found['run']}" if found["run"] else f"the list of slot {found['slot']}"
     if overlap == "skip":
         await slots.settle(conn, slot.id, "skipped", f"{other} was still under way")
-    elif slot.trigger.kind == "schedule" and await (await conn.execute(slots.Q["newer"], {"slot": slot.id})).fetchone():
+    elif _newest_only(slot) and await (await conn.execute(slots.Q["newer"], {"slot": slot.id})).fetchone():
         await slots.settle(conn, slot.id, "skipped", f"{other} was still under way, and a newer one waits")
     else:
         await slots.wait(conn, slot.id, AGAIN, f"waits for {other}")
     return True
+
+
+def _newest_only(slot: slots.Slot) -> bool:
+    """Of a schedule's times that wait the newest is enough, unless it says that it catches up with all."""
+    return slot.trigger.kind == "schedule" and slot.trigger.spec.catch_up != "all"
 
 
 def task_of(slot: slots.Slot, manifest: manifests.Manifest) -> tasks.Task:

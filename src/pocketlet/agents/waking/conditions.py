@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from pocketlet import errors
+from pocketlet.agents.waking import slots
 from pocketlet.db import pool, reader
 from pocketlet.platform import apps, notices
 
@@ -41,10 +42,10 @@ def problem(trigger: int, what: str) -> str:
 
 
 async def resolved(conn: pool.Conn, trigger: int, how: str) -> None:
-    """A trigger has done its work: whatever was in the way of that is over."""
-    await notices.resolve(conn, problem(trigger, "failed"), how)
-    await notices.resolve(conn, problem(trigger, "late"), "it has begun")
-    await notices.resolve(conn, problem(trigger, "condition"), "it could be asked")
+    """A trigger has done its work: what failed is over, unless it is an event for which no later one stands."""
+    values = {"trigger": trigger, "problem": problem(trigger, "failed")}
+    if await (await conn.execute(slots.Q["not_made_good"], values)).fetchone() is None:
+        await notices.resolve(conn, problem(trigger, "failed"), how)
 
 
 async def report(conn: pool.Conn, trigger: int, what: str, said: str, *, agent: int, run: int | None = None) -> None:

@@ -34,6 +34,7 @@ class Probe:
         async with database.api() as conn:
             rows = await (await conn.execute(Q["due_soon"], {"seconds": SOON})).fetchall()
             any_due = await (await conn.execute(Q["any_due_soon"], {"seconds": SOON})).fetchone()
+            await conn.execute(Q["over"])
         for row in rows:
             if self._due(f"connection:{row['name']}"):
                 await self._connection(database, row["name"], row["agent_id"])
@@ -63,6 +64,7 @@ class Probe:
     async def _mail_server(self, database: pool.Database) -> None:
         server = await self._server()
         if server is None:
+            await _resolve(database, "mail-server", "there is no mail server any more")
             return
         try:
             await server.greet()
@@ -79,6 +81,6 @@ async def _report(database: pool.Database, problem: str, said: str, hint: str) -
         await notices.report(conn, notices.Notice(problem, said, hint, count=1))
 
 
-async def _resolve(database: pool.Database, problem: str) -> None:
+async def _resolve(database: pool.Database, problem: str, how: str = "it lets us in again") -> None:
     async with database.api() as conn:
-        await notices.resolve(conn, problem, "it lets us in again")
+        await notices.resolve(conn, problem, how)

@@ -22,6 +22,7 @@ AT_ONCE = 100  # lists that are settled in one round
 NAMED = 20  # positions that are named of items that failed
 MEMORY = {"memories", "results"}
 RUNS = "run"  # the platform's table under the view `runs`
+LABELLED = {*MEMORY, "memories_before", RUNS, "agent"}  # what memories, results and runs are made of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,12 @@ def _spelled(item: object) -> bytes:
 
 
 async def _label(database: pool.Database, agent: agents.Agent, rows: reader.Rows) -> str:
-    """As of a run's own queries (`agents.lookups`): outside if a table that was read holds any text from outside."""
+    """Outside if a table that was read holds any text from outside, or may: rows of the agent's own have no labels."""
+    if rows.tables - LABELLED:
+        return "outside"
     async with database.api() as conn:
+        if await (await conn.execute(Q["own_tables"], {"agent": agent.name, "names": list(rows.tables)})).fetchone():
+            return "outside"
         before = {"memories_before"} if "memories" in rows.tables else set[str]()
         for name in sorted(rows.tables & MEMORY | before):
             query = queries.named(LOOKUPS["holds_outside"], schema=agent.name, table=name)
@@ -151,7 +156,7 @@ def _why(failed: Sequence[int], count: int) -> str:
 
 
 async def _tell(conn: pool.Conn, number: int, row: Mapping[str, Any], why: str) -> None:
-    said = f"{row['agent']}: trigger {row['trigger']} did not do all of its work: {why}"
+    said = f"Trigger {row['trigger']} did not do all of its work: {why}"
     problem = conditions.problem(row["trigger_id"], "failed")
     hint = f"`pocketlet slot show {number}` tells of each item."
     await notices.report(conn, notices.Notice(problem, said, hint, row["agent_id"]))

@@ -102,7 +102,8 @@ class Reading:
                 return 0
             began = datetime.fromisoformat(place["began"])
             batch = await box.since(mailbox.Cursor(place["uidvalidity"], place["uid"], place["known"]), AT_ONCE)
-            found = [await _judged(message, began, self.sight) for message in batch.messages]
+            # At once: DNS may take its time for each of them, and the lease is over some time.
+            found = await asyncio.gather(*(_judged(message, began, self.sight) for message in batch.messages))
             moved = asdict(batch.cursor) | {"began": place["began"]}
             if moved != place:
                 recorded += await self._record(found, place, moved)
@@ -126,8 +127,9 @@ class Reading:
         await notices.resolve(conn, conditions.problem(self.trigger.id, "source"), "the mailbox can be read")
 
     async def _place(self) -> tuple[Mapping[str, Any], datetime]:
+        """How far it was read, and the time; the lease begins anew. Raises errors.LostRun."""
         async with self.database.api() as conn:
-            values = {"id": self.trigger.id, "worker": self.worker}
+            values = {"id": self.trigger.id, "worker": self.worker, "lease": LEASE}
             row = await (await conn.execute(Q["place"], values)).fetchone()
         if row is None:
             raise errors.LostRun("The mailbox is watched by another worker now.")
@@ -137,6 +139,7 @@ class Reading:
         """The slots and the cursor, if it stands where it stood when the mails were read; how many slots are due."""
         recorded = 0
         async with self.database.api() as conn:
+            await conn.execute(slots.Q["hold_agent"], {"agent": self.trigger.agent_id})
             values = {"id": self.trigger.id, "worker": self.worker}
             row = await (await conn.execute(Q["locked_place"], values)).fetchone()
             if row is None or row["cursor"] != place:
@@ -144,7 +147,7 @@ class Reading:
             for one in found:
                 if not one.old:
                     skip = await self._why_not(conn, one)
-                    number = await slots.record(conn, self.trigger, one.event, skip=skip)
+                    number = await mails.record(conn, self.trigger, one.event, skip)
                     recorded += number is not None and not skip
             await conn.execute(Q["move"], {"id": self.trigger.id, "cursor": pool.jsonb(dict(moved))})
         return recorded
@@ -153,10 +156,23 @@ class Reading:
         """Why a mail starts nothing; one that can't be read is begun, and fails where it is seen."""
         if one.marks is None:
             return ""
-        if one.verdict and self.sight.hear and await self.sight.hear(conn, one.event.body, one.verdict):
-            return "it answers a message of ours"
+        if await self._heard(conn, one):
+            return mails.ANSWER
         sender = one.event.about["sender"]
         return await mails.why_not(conn, self.trigger, one.marks, sender, self.sight.instance)
+
+    async def _heard(self, conn: pool.Conn, one: _Found) -> bool:
+        """Whether it answers a message of ours; one that can't be taken in as such is a mail like any other."""
+        if one.verdict is None or self.sight.hear is None:
+            return False
+        try:
+            async with conn.transaction():
+                return await self.sight.hear(conn, one.event.body, one.verdict)
+        except errors.NoPostgres:
+            raise
+        except errors.PocketletError as error:
+            log.warning("an answer in the mailbox of trigger %s is not taken in: %s", self.trigger.id, error)
+            return False
 
 
 async def _judged(message: mailbox.Message, began: datetime, sight: Sight) -> _Found:
@@ -195,9 +211,11 @@ async def _keep(
 ) -> None:
     while True:
         try:
-            for trigger in await claim(database, worker, MOST - len(tasks)):
+            for trigger in await claim(database, worker, MOST - len(tasks), tuple(tasks)):
                 reading = Reading(database, trigger, sight, worker)
                 tasks[trigger.id] = asyncio.create_task(watch(reading, account_of))
+            if len(tasks) >= MOST:
+                await _full(database)
         except (errors.PocketletError, pool.DatabaseError) as error:
             log.warning("mailboxes are looked for again later: %s", pool.first_line(error))
         await asyncio.sleep(CLAIMS)
@@ -205,10 +223,25 @@ async def _keep(
             del tasks[number]
 
 
-async def claim(database: pool.Database, worker: int, most: int) -> list[stored.Trigger]:
-    """Mailboxes that nobody watches and whose time has come: this worker's, for LEASE seconds."""
+async def _full(database: pool.Database) -> None:
+    """Tells the owner of mailboxes that no worker has room for."""
     async with database.api() as conn:
-        values = {"worker": worker, "lease": LEASE, "limit": most}
+        row = await (await conn.execute(Q["unwatched"])).fetchone()
+        if row is None or not row["mailboxes"]:
+            await notices.resolve(conn, "mailboxes:unwatched", "all are watched")
+            return
+        title = f"{row['mailboxes']} mailboxes are watched by nobody: a worker watches {MOST} at most."
+        hint = "Start one more worker: `pocketlet up --role worker`."
+        await notices.report(conn, notices.Notice("mailboxes:unwatched", title, hint, count=1))
+
+
+async def claim(database: pool.Database, worker: int, most: int, watched: Sequence[int] = ()) -> list[stored.Trigger]:
+    """Mailboxes that nobody watches and whose time has come: this worker's, for LEASE seconds.
+
+    `watched`: triggers that it watches already; a server that is slow must not make it open one twice.
+    """
+    async with database.api() as conn:
+        values = {"worker": worker, "lease": LEASE, "limit": most, "watched": list(watched)}
         return [stored.trigger(row) for row in await (await conn.execute(Q["claim"], values)).fetchall()]
 
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pocketlet import clock, errors
 from pocketlet.agents.waking import beginning, lists, settling, slots, ticking
 from pocketlet.db import pool
+from pocketlet.platform import notices
 
 log = logging.getLogger(__name__)
 EVERY = 1.0  # seconds between two rounds with nothing to do
@@ -23,32 +24,30 @@ async def begin_due(database: pool.Database) -> int:
     async with database.api() as conn:
         taken = await slots.take_together(conn, AT_ONCE)
     gate = asyncio.Semaphore(SIDE_BY_SIDE)
-    ended = await asyncio.gather(*(_begin(database, numbers, gate) for numbers in taken), return_exceptions=True)
-    for error in ended:
-        if error is not None:
-            raise error
+    await asyncio.gather(*(_begin(database, numbers, gate) for numbers in taken))
     return sum(map(len, taken))
 
 
 async def _begin(database: pool.Database, numbers: Sequence[int], gate: asyncio.Semaphore) -> None:
-    """Begins the slots of one trigger, one after the other. Raises errors.NoPostgres."""
+    """Begins the slots of one trigger, one after the other; one that can't be begun holds up no other."""
     async with gate:
         for number in numbers:
             try:
                 await beginning.begin(database, number)
-            except errors.NoPostgres:
-                raise
-            except (errors.PocketletError, pool.DatabaseError) as error:  # one that can't be begun holds up no other
-                said = pool.first_line(error)
-                log.warning("slot %s is begun later: %s", number, said)
+            except Exception as error:
+                log.exception("slot %s is begun later", number)
                 async with database.api() as conn:
-                    await slots.wait(conn, number, beginning.LATER, f"it could not be begun: {said}")
+                    await slots.wait(conn, number, beginning.LATER, f"it could not be begun: {pool.first_line(error)}")
 
 
 async def once(database: pool.Database) -> int:
-    """One round: schedules, ended runs, the next items of lists, due slots; how many rows were moved."""
+    """One turn of each of the duties below; how many rows were moved."""
     moved = await ticking.tick(database) + await settling.settle(database) + await lists.release(database)
     return moved + await begin_due(database)
+
+
+#: From what is due to what has ended: duties that wait for no other.
+TURNS: Mapping[Duty, float] = dict.fromkeys((ticking.tick, begin_due, settling.settle, lists.release), EVERY)
 
 
 @asynccontextmanager
@@ -66,13 +65,36 @@ async def attending(database: pool.Database, duties: Mapping[Duty, float]) -> As
 
 
 async def _keep(database: pool.Database, duty: Duty, every: float) -> None:
-    """One duty, for ever. A failure is told in the log, and the next turn comes all the same."""
+    """One duty, for ever. Whatever fails is told in the log, and the next turn comes all the same.
+
+    A fault of ours is told to the owner, too, until a turn goes well.
+    """
+    faulty = False
     while True:
-        began = clock.monotonic()
+        began, busy = clock.monotonic(), None
         try:
             busy = await duty(database)
+            if faulty:
+                faulty = await _well(database, duty)
         except (errors.PocketletError, pool.DatabaseError) as error:
             log.warning("%s is tried again later: %s", duty.__name__, pool.first_line(error))
-            busy = 0
+        except Exception as error:
+            log.exception("%s is tried again later", duty.__name__)
+            faulty = await _told(database, duty, error)
         if not busy:
             await asyncio.sleep(max(0.05, every - (clock.monotonic() - began)))
+
+
+async def _told(database: pool.Database, duty: Duty, error: Exception) -> bool:
+    title = f"Pocketlet itself failed at a duty of its worker ({duty.__name__}): {type(error).__name__}."
+    with contextlib.suppress(errors.PocketletError, pool.DatabaseError):
+        async with database.api() as conn:
+            hint = "It is tried again and again; the log has the details."
+            await notices.report(conn, notices.Notice(f"duty:{duty.__name__}", title, hint))
+    return True
+
+
+async def _well(database: pool.Database, duty: Duty) -> bool:
+    async with database.api() as conn:
+        await notices.resolve(conn, f"duty:{duty.__name__}", "it went well again")
+    return False

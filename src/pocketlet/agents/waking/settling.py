@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pocketlet import errors
 from pocketlet.agents.triggers import specs
 from pocketlet.agents.waking import conditions, lists, slots
 from pocketlet.db import pool
@@ -11,6 +12,7 @@ from pocketlet.platform import notices
 #: What a run may say at its end that counts as success; blocked, needs_person and the like do not.
 SUCCESS = ("done", "nothing_to_do")
 AT_ONCE = 100
+AGAIN = 60.0  # seconds until a slot whose checks could not be made is looked at again
 LATE = 300.0  # seconds after which a slot that nobody has begun is a notice
 
 
@@ -18,7 +20,18 @@ async def settle(database: pool.Database) -> int:
     """Settles slots whose runs have ended, and lists whose items have; how many."""
     async with database.api() as conn:
         rows = await (await conn.execute(slots.Q["ended_runs"], {"limit": AT_ONCE})).fetchall()
-    return sum([await _settle(database, row["id"]) for row in rows]) + await lists.settle(database)
+    return sum([await _settled(database, row["id"]) for row in rows]) + await lists.settle(database)
+
+
+async def _settled(database: pool.Database, number: int) -> bool:
+    """One slot; if it can't be settled now, it holds up no other. Raises errors.NoPostgres."""
+    try:
+        return await _settle(database, number)
+    except (errors.PocketletError, pool.DatabaseError) as error:
+        said = f"its checks can't be made now: {pool.first_line(error)}"
+        async with database.api() as conn:
+            await conn.execute(slots.Q["unsettled"], {"slot": number, "seconds": AGAIN, "reason": said})
+        return False
 
 
 async def _settle(database: pool.Database, number: int) -> bool:
@@ -58,7 +71,7 @@ async def _unchecked(database: pool.Database, row: Mapping[str, Any]) -> str:
 
 
 async def late(database: pool.Database) -> None:
-    """Tells of slots that are due for long and that nobody has begun."""
+    """Tells of slots that are due for long and that nobody has begun, for as long as that is so."""
     async with database.api() as conn:
         rows = await (await conn.execute(slots.Q["late"], {"seconds": LATE})).fetchall()
         for row in rows:
@@ -66,3 +79,5 @@ async def late(database: pool.Database) -> None:
             said = f"What trigger {row['trigger']} had to do at {row['due_at']:%H:%M} has not begun{why}"
             problem = conditions.problem(row["trigger_id"], "late")
             await notices.report(conn, notices.Notice(problem, said, agent=row["agent_id"], count=row["count"]))
+        problems = [conditions.problem(row["trigger_id"], "late") for row in rows]
+        await conn.execute(slots.Q["late_no_more"], {"problems": problems})

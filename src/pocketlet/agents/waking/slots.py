@@ -12,6 +12,7 @@ from pocketlet.db import pool, queries
 
 Q = queries.load("slots")
 LEASE = 60.0  # seconds that a worker has to begin what it took
+EACH = 10  # slots of one trigger that are taken at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,8 @@ async def take(conn: pool.Conn, limit: int) -> list[int]:
 
 async def take_together(conn: pool.Conn, limit: int) -> list[list[int]]:
     """As `take`, those of one trigger together, in their order: they may be in each other's way."""
-    rows = await (await conn.execute(Q["take"], {"limit": limit, "lease": LEASE})).fetchall()
+    values = {"limit": limit, "lease": LEASE, "each": EACH}
+    rows = await (await conn.execute(Q["take"], values)).fetchall()
     found: dict[int, list[int]] = {}
     for row in sorted(rows, key=lambda row: (row["due_at"], row["id"])):
         found.setdefault(row["trigger_id"], []).append(row["id"])
@@ -94,6 +96,7 @@ async def take_together(conn: pool.Conn, limit: int) -> list[list[int]]:
 
 async def hold(conn: pool.Conn, slot: Slot) -> bool:
     """Locks the slot and its trigger for this transaction; whether the slot is still this worker's to begin."""
+    await conn.execute(Q["hold_agent"], {"agent": slot.trigger.agent_id})
     values = {"slot": slot.id, "attempts": slot.attempts}
     return await (await conn.execute(Q["hold"], values)).fetchone() is not None
 
@@ -110,7 +113,11 @@ async def wait(conn: pool.Conn, slot: int, seconds: float, reason: str) -> None:
 
 
 async def replay(conn: pool.Conn, number: int) -> int:
-    """The same event once more, as a slot of its own; its number. Raises errors.NotFound."""
+    """The same event once more, as a slot of its own; its number. Raises errors.NotFound, errors.Conflict."""
+    slot = await load(conn, number)
+    if slot.trigger.kind in ("mail", "mailbox") and not slot.body:
+        said = f"The mail of slot {number} was not kept: it is one of ours, or answers one."
+        raise errors.Conflict(said, hint="It may hold a link that answers a question. Send its text as a new mail.")
     row = await (await conn.execute(Q["replay"], {"slot": number})).fetchone()
     if row is None:
         raise errors.NotFound(f"There is no slot {number}.", hint="`pocketlet slot list` names them.")

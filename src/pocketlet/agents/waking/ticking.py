@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from pocketlet import errors
 from pocketlet.agents.triggers import calendar, specs, stored
-from pocketlet.agents.waking import slots
+from pocketlet.agents.waking import conditions, slots
 from pocketlet.db import pool
 
 AT_ONCE = 500  # schedules in one transaction
@@ -17,12 +18,19 @@ async def tick(database: pool.Database) -> int:
     The time is the database's: a worker's own clock decides nothing.
     """
     async with database.api() as conn:
-        rows = await (await conn.execute(slots.Q["schedules_due"], {"limit": AT_ONCE})).fetchall()
+        held = await (await conn.execute(slots.Q["hold_due_agents"], {"limit": AT_ONCE})).fetchall()
+        values = {"limit": AT_ONCE, "agents": [row["id"] for row in held]}
+        rows = await (await conn.execute(slots.Q["schedules_due"], values)).fetchall()
         occurrences: list[dict[str, Any]] = []
         moved: list[dict[str, Any]] = []
         for row in rows:
-            occurrences += _found(row)
-            moved.append({"id": row["id"], **_moved(row)})
+            try:
+                occurrences += _found(row)
+                moved.append({"id": row["id"], **_moved(row)})
+            except errors.PocketletError as error:  # such as a zone that is no more: it holds up no other
+                await conn.execute(slots.Q["put_off_schedule"], {"id": row["id"]})
+                said = f"When trigger {row['name']} is due can't be told: {error}"
+                await conditions.report(conn, row["id"], "schedule", said, agent=row["agent_id"])
         if rows:
             await conn.execute(slots.Q["record_many"], {"occurrences": pool.jsonb(occurrences)})
             await conn.execute(slots.Q["move_watermarks"], {"moved": pool.jsonb(moved)})

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pocketlet import errors
 from pocketlet.db import pool, queries
-from pocketlet.platform import audit, compose
+from pocketlet.platform import audit, compose, notices
 from pocketlet.platform.gateways import addresses
 
 Q = queries.load("channels")
@@ -22,6 +22,8 @@ KINDS = ("mail", "webhook", "telegram")
 #: What can be told on a channel.
 ABOUT = ("problems", "approvals", "results")
 TOLD = ("problems", "approvals")
+#: What can be wrong with a channel: it takes no messages, or what is written on it is not heard.
+PROBLEMS = ("failing", "deaf")
 TELEGRAM = "https://api.telegram.org"
 
 
@@ -244,10 +246,18 @@ async def get(conn: pool.Conn, name: str) -> Definition:
 
 
 async def remove(conn: pool.Conn, name: str) -> None:
-    """The channel and the record of what was told on it are gone. Raises errors.NotFound."""
-    if await (await conn.execute(Q["remove"], {"name": name})).fetchone() is None:
+    """The channel and the record of what was told on it are gone, and its problems over. Raises errors.NotFound."""
+    row = await (await conn.execute(Q["remove"], {"name": name})).fetchone()
+    if row is None:
         raise errors.NotFound(f"There is no channel {name!r}.", hint="`pocketlet channel list` names them.")
+    for what in PROBLEMS:
+        await notices.resolve(conn, problem(row["id"], what), "the channel was removed")
     await audit.write(conn, audit.Entry("owner", "channel.remove", name))
+
+
+def problem(channel: int, what: str) -> str:
+    """The key of a notice about a channel; `what` is of PROBLEMS."""
+    return f"channel:{channel}:{what}"
 
 
 def read(row: Mapping[str, Any]) -> Definition:

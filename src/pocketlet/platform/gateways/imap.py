@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pocketlet import errors
 
 LONGEST_LINE = 65_536
-#: Bytes of one literal that are kept (what goes beyond is read past); bytes and lines of all of one command's answers.
+#: Bytes of one literal that are kept (what goes beyond is read past); bytes (kept, lines included) and lines of all of
+#: one command's answers.
 KEPT = 25_000_000
 MOST_BYTES = 64_000_000
 MOST_LINES = 50_000
@@ -33,6 +34,7 @@ _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"?|([()])|([^\s()"]+)')
 _CODE = re.compile(rb"\[([A-Z0-9-]{1,40})(?: ([^\]]{0,200}))?\]", re.IGNORECASE)
 _RUNS = re.compile(r"[ -%'-~]+|&|[^ -~]+")
 STRANGE = "The mail server answers what no mail server answers."
+ENDLESS = "The mail server answers without end."
 BROKEN = "The connection to the mail server broke."
 
 Items = Mapping[bytes, bytes | None]
@@ -45,6 +47,11 @@ class Answer:
     pieces: tuple[bytes, ...]
     literals: tuple[bytes, ...] = ()
     cut: bool = False
+
+    @property
+    def size(self) -> int:
+        """All its bytes that are kept."""
+        return sum(map(len, self.pieces)) + sum(map(len, self.literals))
 
     def words(self, most: int) -> list[bytes]:
         """The first words of the line; the last one of `most` holds the rest."""
@@ -114,15 +121,15 @@ class Talk:
         room = MOST_BYTES
         with self._whole():
             tag = await self._say(line)
-            while not (answer := await self._read()).pieces[0].startswith(tag):
+            while not (answer := await self._read(room=room)).pieces[0].startswith(tag):
                 if rest and answer.pieces[0].startswith(b"+"):
                     await self._write(rest.pop(0))
                     continue
                 self._heard(answer)
                 found.append(answer)
-                room -= sum(map(len, answer.literals))
-                if room < 0 or len(found) > MOST_LINES:
-                    raise self._end("The mail server answers without end.")
+                room -= answer.size
+                if len(found) > MOST_LINES:
+                    raise self._end(ENDLESS)
         _checked(answer)
         return found
 
@@ -192,7 +199,8 @@ class Talk:
         except (OSError, TimeoutError):
             raise self._end(BROKEN) from None
 
-    async def _read(self, silence: float | None = SILENCE) -> Answer:
+    async def _read(self, silence: float | None = SILENCE, room: int = MOST_BYTES) -> Answer:
+        """One answer, of which at most `room` bytes are kept."""
         pieces: list[bytes] = []
         literals: list[bytes] = []
         cut = False
@@ -200,12 +208,16 @@ class Talk:
             line = await self._line(silence)
             match = _LITERAL.search(line)
             pieces.append(line[: match.start()] if match else line)
+            room -= len(pieces[-1])
+            if room < 0:
+                raise self._end(ENDLESS)
             if match is None:
                 return Answer(tuple(pieces), tuple(literals), cut)
             size = int(match[1])
             if size > LONGEST_LITERAL or len(literals) >= MOST_LITERALS:
                 raise self._end(STRANGE)
-            literals.append(await self._literal(size))
+            literals.append(await self._literal(size, room))
+            room -= len(literals[-1])
             cut = cut or size > KEPT
 
     async def _line(self, silence: float | None) -> bytes:
@@ -220,8 +232,10 @@ class Talk:
             raise self._end(BROKEN) from None
         return line.rstrip(b"\r\n")
 
-    async def _literal(self, size: int) -> bytes:
-        """The first bytes of a literal, all of which is read."""
+    async def _literal(self, size: int, room: int) -> bytes:
+        """The first bytes of a literal, all of which is read; for those that are kept there must be room."""
+        if min(size, KEPT) > room:
+            raise self._end(ENDLESS)
         kept = bytearray()
         try:
             while size:

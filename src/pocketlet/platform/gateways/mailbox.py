@@ -27,6 +27,10 @@ HEADER_BYTES = 262_144
 #: Bytes in one batch (one message may be alone beyond it), and in one command.
 BATCH_BYTES = 30_000_000
 COMMAND_BYTES = 2_000_000
+#: Bytes that a batch really has at most, as a server may be wrong about sizes.
+MOST_BYTES = 2 * BATCH_BYTES + MAX_BYTES
+#: The greatest number that a server may give (RFC 3501, 9: nz-number has 32 bits).
+GREATEST = 2**32 - 1
 #: UIDs that one command asks for; empty stretches are passed in longer steps, so many of them in one batch.
 SPAN = 500
 LONGEST_SPAN = 20_000
@@ -229,6 +233,8 @@ class Box:
             raise self._refused(error) from None
         self._validity, self._next = imap.coded(answers, b"UIDVALIDITY"), imap.coded(answers, b"UIDNEXT")
         self._talk.news = False
+        if max(self._validity, self._next) > GREATEST:
+            raise errors.NoMailbox(f"{self._account.name}: the server numbers its messages beyond what IMAP knows.")
         if not self._validity or not self._next:
             raise errors.NoMailbox(f"{self._account.name}: the server does not number its messages for good.")
 
@@ -254,17 +260,11 @@ class Box:
     async def _fetched(self, listed: Sequence[_Listed]) -> list[Message]:
         """The messages themselves; one that is gone by now is left out."""
         whole: dict[int, Message] = {}
-        group: dict[int, _Listed] = {}
-        for one in listed:
-            if one.size > MAX_BYTES:
-                whole |= await self._bodies({one.uid: one}, f"BODY.PEEK[HEADER]<0.{HEADER_BYTES}>")
-                continue
-            if group and sum(other.size for other in group.values()) + one.size > COMMAND_BYTES:
-                whole |= await self._bodies(group, "BODY.PEEK[]")
-                group = {}
-            group[one.uid] = one
-        if group:
-            whole |= await self._bodies(group, "BODY.PEEK[]")
+        for group in _grouped(listed):
+            cut = any(one.size > MAX_BYTES for one in group.values())
+            whole |= await self._bodies(group, f"BODY.PEEK[HEADER]<0.{HEADER_BYTES}>" if cut else "BODY.PEEK[]")
+            if sum(len(message.raw) for message in whole.values()) > MOST_BYTES:
+                raise errors.NoMailbox(f"{self._account.name}: the messages are far longer than the server says.")
         return [whole[uid] for uid in sorted(whole)]
 
     async def _bodies(self, group: dict[int, _Listed], item: str) -> dict[int, Message]:
@@ -336,6 +336,19 @@ def _fitting(listed: list[_Listed], reached: int) -> tuple[list[_Listed], int]:
         if room < 0 and count:
             return listed[:count], listed[count - 1].uid
     return listed, reached
+
+
+def _grouped(listed: Sequence[_Listed]) -> list[dict[int, _Listed]]:
+    """What one command asks for together; a message of which only the headers are read is alone."""
+    groups: list[dict[int, _Listed]] = []
+    room = 0
+    for one in listed:
+        room -= one.size
+        if not groups or room < 0 or one.size > MAX_BYTES:
+            groups.append({})
+            room = COMMAND_BYTES - one.size
+        groups[-1][one.uid] = one
+    return groups
 
 
 def _listed(items: imap.Items) -> _Listed | None:

@@ -70,7 +70,7 @@ async def _evaluated(letter: dkim.Letter, author: str, hop: Hop, ask: naming.Ask
         found = await _by_signature(letter, scope, found, ask)
     except errors.ServiceUnreachable as error:
         late = error
-    if found.dmarc != "pass" or not found.whole:
+    if found.dmarc != "pass" or not found.whole or found.loose:
         found = await _by_envelope(letter, scope, hop, found, ask)
     if found.dmarc != "pass" and late is not None:
         raise late
@@ -106,7 +106,8 @@ async def _by_signature(
         return found
     whole = [signature for signature in holding if _covers(signature, letter)]
     to = identity.recipients(letter) if whole else ()
-    return replace(found, dmarc="pass", by="dkim", to=to, whole=bool(whole), reason="")
+    loose = min((_loose(signature, letter) for signature in whole or holding), key=len)
+    return replace(found, dmarc="pass", by="dkim", to=to, whole=bool(whole), loose=loose, reason="")
 
 
 async def _by_envelope(
@@ -122,13 +123,19 @@ async def _by_envelope(
         return replace(found, spf="temperror")
     if said != "pass" or not await dmarc.aligned(scope, domain, ask, "aspf"):
         return replace(found, spf=said)
-    return replace(found, dmarc="pass", by="spf", spf=said, to=identity.recipients(letter), whole=True, reason="")
+    to = identity.recipients(letter)
+    return replace(found, dmarc="pass", by="spf", spf=said, to=to, whole=True, loose=(), reason="")
 
 
 def _covers(signature: dkim.Signature, letter: dkim.Letter) -> bool:
     """Whether what makes a mail this mail is signed; a Message-ID and a date have to be there."""
     there = all(letter.named(name) for name in ("date", "message-id"))
     return there and all(signature.covers(letter, name) for name in identity.SIGNED if letter.named(name))
+
+
+def _loose(signature: dkim.Signature, letter: dkim.Letter) -> tuple[str, ...]:
+    """Which of the fields that may be asked for are there, and not signed."""
+    return tuple(name for name in identity.ASKED_FOR if letter.named(name) and not signature.covers(letter, name))
 
 
 def _vouched(letter: dkim.Letter, receiver: str, author: str) -> bool:

@@ -12,6 +12,8 @@ from pocketlet import crashing, errors
 from pocketlet.platform.gateways import endpoints
 
 SECONDS = 30.0
+RENAMES = 10  # looks at one file of a Maildir that is never where it was a moment ago, such as a link to nowhere
+FOLDER = "See that `sent=` in POCKETLET_SMTP_URL is a Maildir that this user may read, then `pocketlet retry RUN`."
 ESCAPES = "Write / # ? @ of a user name or password as %2F %23 %3F %40."
 
 
@@ -89,10 +91,17 @@ class Submission:
 
     @crashing.io
     async def was_sent(self, message_id: str) -> bool | None:
-        """Whether the Sent folder holds the message; None if there is no such folder to look into."""
-        if self.sent is None or not self.sent.is_dir():
+        """Whether the Sent folder holds the message; None if there is no such folder to look into.
+
+        Raises errors.NoMailServer if the folder can't be read.
+        """
+        if self.sent is None:
             return None
-        return await asyncio.to_thread(_holds, self.sent, message_id)
+        try:
+            return await asyncio.to_thread(_holds, self.sent, message_id)
+        except (mailbox.Error, OSError) as error:
+            why = getattr(error, "strerror", "") or "it is gone"
+            raise errors.NoMailServer(f"The Sent folder of {self.name} can't be read: {why}.", hint=FOLDER) from error
 
 
 def _answered(server: Submission, error: aiosmtplib.SMTPResponseException) -> errors.PocketletError:
@@ -102,9 +111,25 @@ def _answered(server: Submission, error: aiosmtplib.SMTPResponseException) -> er
     return errors.NoMailServer(f"{server.name} did not take the mail now: {said}.")
 
 
-def _holds(folder: Path, message_id: str) -> bool:
+def _holds(folder: Path, message_id: str) -> bool | None:
+    if not folder.is_dir():
+        return None
     box = mailbox.Maildir(folder, create=False)
-    return any((message.get("Message-ID") or "").strip() == message_id for message in box)
+    return any(_message_id(box, key) == message_id for key in box.iterkeys())
+
+
+def _message_id(box: mailbox.Maildir, key: str) -> str:
+    """Of one file; empty if there is none any more. Whoever reads mail renames it meanwhile: then it is looked up anew,
+    as what is passed over would be sent again.
+    """
+    for _ in range(RENAMES):
+        try:
+            return (box.get_message(key).get("Message-ID") or "").strip()
+        except FileNotFoundError:
+            continue
+        except KeyError:
+            break
+    return ""
 
 
 def read(url: str | None) -> Submission | None:

@@ -50,6 +50,11 @@ CREATE OR REPLACE VIEW {own}.feedback WITH (security_barrier) AS
 -- feedback_all --
 CREATE OR REPLACE VIEW {own}.feedback WITH (security_barrier) AS SELECT * FROM {schema}.feedback;
 
+-- forget --
+-- The views that there are follow no revision
+UPDATE pocketlet.bound SET revision = 0, digest = ''
+ WHERE agent_id = (SELECT a.id FROM pocketlet.agent a WHERE a.name = %(agent)s);
+
 -- show_core --
 GRANT SELECT ON {own}.memories, {own}.results, {own}.runs, {own}.feedback TO {bound};
 

@@ -42,7 +42,8 @@ SELECT 'slot ' || s.id AS what FROM pocketlet.slot s LEFT JOIN pocketlet.run r O
 -- They did not do their work, none after them did, and the owner was never told
 SELECT 'slot ' || s.id AS what FROM pocketlet.slot s
  WHERE s.state = 'failed'
-   AND NOT EXISTS (SELECT FROM pocketlet.slot o WHERE o.trigger_id = s.trigger_id AND o.state = 'done' AND o.ended_at >= s.ended_at)
+   AND NOT EXISTS (SELECT FROM pocketlet.slot o JOIN pocketlet.trigger t ON t.id = o.trigger_id AND t.kind = 'schedule'
+                    WHERE o.trigger_id = s.trigger_id AND o.state = 'done' AND o.ended_at >= s.ended_at)
    AND NOT EXISTS (SELECT FROM pocketlet.notice n
                     WHERE n.problem = 'trigger:' || s.trigger_id || ':failed'
                       AND (n.resolved_at IS NULL OR n.resolved_at >= s.ended_at)) ORDER BY s.id;

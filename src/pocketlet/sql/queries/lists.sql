@@ -67,3 +67,8 @@ SELECT s.id AS slot, a.name AS agent, t.name AS trigger, t.kind, s.key, s.due_at
        s.items AS item_count
   FROM pocketlet.slot s JOIN pocketlet.trigger t ON t.id = s.trigger_id JOIN pocketlet.agent a ON a.id = s.agent_id
  WHERE s.id = %(slot)s;
+
+-- own_tables --
+-- Whether a table of the agent's own has one of these names, such as run: a plan names tables without their schema
+SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles o ON o.oid = c.relowner
+ WHERE o.rolname = %(agent)s AND c.relname = ANY (%(names)s) LIMIT 1;

@@ -3,9 +3,15 @@
 UPDATE pocketlet.trigger SET holder = %(worker)s, lease_until = pocketlet.now() + make_interval(secs => %(lease)s)
  WHERE id IN (SELECT t.id FROM pocketlet.trigger t
                WHERE t.kind = 'mailbox' AND t.active AND coalesce(t.next_at, '-infinity') <= pocketlet.now()
-                 AND (t.holder IS NULL OR t.lease_until < pocketlet.now())
+                 AND (t.holder IS NULL OR t.lease_until < pocketlet.now()) AND t.id <> ALL (%(watched)s::bigint[])
                ORDER BY t.id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING id, agent_id, name, kind, spec, paused, cursor;
+
+-- unwatched --
+-- Those whose time has come and that nobody has taken for five minutes
+SELECT count(*)::int AS mailboxes FROM pocketlet.trigger t
+ WHERE t.kind = 'mailbox' AND t.active AND coalesce(t.next_at, '-infinity') < pocketlet.now() - interval '5 minutes'
+   AND (t.holder IS NULL OR t.lease_until < pocketlet.now());
 
 -- renew --
 -- Nothing comes back if somebody else has it now, or the trigger was changed
@@ -13,9 +19,12 @@ UPDATE pocketlet.trigger SET lease_until = pocketlet.now() + make_interval(secs 
  WHERE id = %(id)s AND holder = %(worker)s AND active RETURNING id;
 
 -- place --
--- How far it was read; no holder stands for a look outside of any worker
-SELECT cursor, pocketlet.now() AS now FROM pocketlet.trigger
- WHERE id = %(id)s AND active AND (%(worker)s::bigint IS NULL OR holder = %(worker)s);
+-- How far it was read, and the holder's lease anew; no holder stands for a look outside of any worker
+UPDATE pocketlet.trigger
+   SET lease_until = CASE WHEN %(worker)s::bigint IS NULL THEN lease_until
+                          ELSE pocketlet.now() + make_interval(secs => %(lease)s) END
+ WHERE id = %(id)s AND active AND (%(worker)s::bigint IS NULL OR holder = %(worker)s)
+RETURNING cursor, pocketlet.now() AS now;
 
 -- locked_place --
 -- The same for the transaction that moves it

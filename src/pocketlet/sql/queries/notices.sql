@@ -12,6 +12,12 @@ RETURNING id, count;
 UPDATE pocketlet.notice SET resolved_at = pocketlet.now(), resolution = %(how)s
  WHERE problem = %(problem)s AND resolved_at IS NULL RETURNING id;
 
+-- resolve_stale --
+-- Problems of one kind that were reported again and again, and are no more
+UPDATE pocketlet.notice SET resolved_at = pocketlet.now(), resolution = %(how)s
+ WHERE starts_with(problem, %(kind)s) AND resolved_at IS NULL
+   AND last_at < pocketlet.now() - make_interval(secs => %(seconds)s);
+
 -- dismiss --
 -- By the owner's word
 UPDATE pocketlet.notice SET resolved_at = pocketlet.now(), resolution = 'dismissed by the owner'

@@ -14,11 +14,23 @@ SELECT o.agent, o.trigger, o.key, o.due, o.state, o.reason, o.stands_for,
                                                  reason text, stands_for int)
 ON CONFLICT (trigger_id, key, parent) DO NOTHING;
 
+-- hold_due_agents --
+-- First, as whoever changes an agent locks it before its triggers; one that is being changed waits for the next tick
+SELECT a.id FROM pocketlet.agent a
+ WHERE a.id IN (SELECT t.agent_id FROM pocketlet.trigger t
+                 WHERE t.kind = 'schedule' AND t.active AND t.paused IS NULL AND t.next_at <= pocketlet.now()
+                 ORDER BY t.next_at LIMIT %(limit)s)
+ ORDER BY a.id FOR KEY SHARE SKIP LOCKED;
+
 -- schedules_due --
 -- Those whose time has come; another worker takes others
-SELECT t.id, t.agent_id, t.spec, t.watermark, pocketlet.now() AS now FROM pocketlet.trigger t
+SELECT t.id, t.agent_id, t.name, t.spec, t.watermark, pocketlet.now() AS now FROM pocketlet.trigger t
  WHERE t.kind = 'schedule' AND t.active AND t.paused IS NULL AND t.next_at <= pocketlet.now()
- ORDER BY t.next_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED;
+   AND t.agent_id = ANY (%(agents)s) ORDER BY t.next_at LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED;
+
+-- put_off_schedule --
+-- One that can't be computed is tried again later; its watermark stays
+UPDATE pocketlet.trigger SET next_at = pocketlet.now() + interval '1 hour' WHERE id = %(id)s;
 
 -- move_watermarks --
 -- With the slots, in one transaction
@@ -26,12 +38,21 @@ UPDATE pocketlet.trigger t SET watermark = m.watermark, next_at = m.next_at
   FROM jsonb_to_recordset(%(moved)s) AS m (id bigint, watermark timestamptz, next_at timestamptz) WHERE t.id = m.id;
 
 -- take --
--- Due ones, for this worker alone until the lease is over
-WITH taken AS (
-  SELECT s.id FROM pocketlet.slot s JOIN pocketlet.trigger t ON t.id = s.trigger_id
-   WHERE s.state = 'due' AND NOT s.held AND t.paused IS NULL AND coalesce(s.lease_until, '-infinity') < pocketlet.now()
-     AND coalesce(s.not_before, '-infinity') <= pocketlet.now()
-     AND NOT EXISTS (SELECT FROM pocketlet.notice n WHERE n.problem = 'disk:low' AND n.resolved_at IS NULL)
+-- Due ones, for this worker alone until the lease is over: of each trigger a few, so that none keeps all others waiting,
+-- and of one that queues its runs the oldest alone
+WITH due AS (
+  SELECT s.id, s.trigger_id, s.due_at, t.spec->>'overlap' = 'queue' AND s.parent IS NULL AS queued,
+         greatest(s.not_before, s.lease_until, '-infinity') <= pocketlet.now() AS ready
+    FROM pocketlet.slot s JOIN pocketlet.trigger t ON t.id = s.trigger_id
+   WHERE s.state = 'due' AND NOT s.held AND t.paused IS NULL
+), placed AS (
+  SELECT d.id, d.queued, d.ready, row_number() OVER (PARTITION BY d.trigger_id ORDER BY d.due_at, d.id) AS place,
+         row_number() OVER (PARTITION BY d.trigger_id, d.ready ORDER BY d.due_at, d.id) AS place_of_ready FROM due d
+), taken AS (
+  SELECT s.id FROM pocketlet.slot s JOIN placed p ON p.id = s.id
+   WHERE s.state = 'due' AND p.ready AND (p.place = 1 OR NOT p.queued AND p.place_of_ready <= %(each)s)
+     AND coalesce(s.lease_until, '-infinity') < pocketlet.now()
+     AND NOT EXISTS (SELECT FROM pocketlet.notice n WHERE starts_with(n.problem, 'disk:low:') AND n.resolved_at IS NULL)
    ORDER BY s.due_at, s.id LIMIT %(limit)s FOR UPDATE OF s SKIP LOCKED
 )
 UPDATE pocketlet.slot s SET attempts = s.attempts + 1, lease_until = pocketlet.now() + make_interval(secs => %(lease)s)
@@ -44,11 +65,15 @@ SELECT s.id AS slot, s.key, s.state AS slot_state, s.body, s.about, s.attempts, 
        t.id, t.agent_id, t.name, t.kind, t.spec, t.paused, t.cursor
   FROM pocketlet.slot s JOIN pocketlet.trigger t ON t.id = s.trigger_id WHERE s.id = %(slot)s;
 
+-- hold_agent --
+-- First, as whoever changes an agent locks it before its triggers
+SELECT FROM pocketlet.agent WHERE id = %(agent)s FOR KEY SHARE;
+
 -- hold --
 -- One slot of a trigger is begun at a time
 SELECT s.id FROM pocketlet.trigger t JOIN pocketlet.slot s ON s.trigger_id = t.id
  WHERE s.id = %(slot)s AND s.state = 'due' AND s.attempts = %(attempts)s
-   AND NOT EXISTS (SELECT FROM pocketlet.notice n WHERE n.problem = 'disk:low' AND n.resolved_at IS NULL)
+   AND NOT EXISTS (SELECT FROM pocketlet.notice n WHERE starts_with(n.problem, 'disk:low:') AND n.resolved_at IS NULL)
    FOR NO KEY UPDATE;
 
 -- under_way --
@@ -57,6 +82,11 @@ SELECT s.id AS slot, s.run_id AS run FROM pocketlet.slot s LEFT JOIN pocketlet.r
  WHERE s.trigger_id = %(trigger)s AND s.state = 'claimed'
    AND (r.state IN ('queued', 'running')
         OR EXISTS (SELECT FROM pocketlet.slot c WHERE c.parent = s.id AND c.state = 'due')) ORDER BY s.id LIMIT 1;
+
+-- older --
+-- A slot of the same trigger that came before this one and waits, too
+SELECT o.id FROM pocketlet.slot o JOIN pocketlet.slot s ON s.id = %(slot)s
+ WHERE o.trigger_id = s.trigger_id AND o.state = 'due' AND o.parent IS NULL AND (o.due_at, o.id) < (s.due_at, s.id) LIMIT 1;
 
 -- newer --
 -- A slot of the same trigger that came after this one and waits, too
@@ -85,7 +115,21 @@ RETURNING id;
 -- Claimed slots whose run is at rest for good, or was removed
 SELECT s.id FROM pocketlet.slot s LEFT JOIN pocketlet.run r ON r.id = s.run_id
  WHERE s.state = 'claimed' AND s.items IS NULL AND (r.id IS NULL OR r.state IN ('done', 'failed', 'stopped'))
+   AND coalesce(s.not_before, '-infinity') <= pocketlet.now()
  ORDER BY s.id LIMIT %(limit)s;
+
+-- unsettled --
+-- Its checks can't be made now
+UPDATE pocketlet.slot SET not_before = pocketlet.now() + make_interval(secs => %(seconds)s), reason = %(reason)s
+ WHERE id = %(slot)s AND state = 'claimed';
+
+-- not_made_good --
+-- An event that failed since the notice was opened and was not done since: only of a schedule, a later one stands for it
+SELECT s.id FROM pocketlet.slot s JOIN pocketlet.trigger t ON t.id = s.trigger_id
+  JOIN pocketlet.notice n ON n.problem = %(problem)s AND n.resolved_at IS NULL
+ WHERE s.trigger_id = %(trigger)s AND s.state = 'failed' AND s.parent IS NULL AND t.kind <> 'schedule'
+   AND s.ended_at >= n.first_at - interval '10 seconds'
+   AND NOT EXISTS (SELECT FROM pocketlet.slot r WHERE r.replays = s.id AND r.state = 'done') LIMIT 1;
 
 -- lock_claimed --
 -- For this transaction, unless another worker has it
@@ -111,13 +155,18 @@ SELECT count(*)::int AS mails FROM pocketlet.slot
    AND due_at > pocketlet.now() - interval '1 hour';
 
 -- late --
--- Due for so long, and nobody has begun them, by trigger; not items whose turn has not come
+-- Due for so long, and nobody has begun them, by trigger; not items of lists, and not what waits for the run before it
 SELECT s.agent_id, s.trigger_id, a.name AS agent, t.name AS trigger, count(*)::int AS count, min(s.due_at) AS due_at,
        max(s.reason) AS reason
   FROM pocketlet.slot s JOIN pocketlet.trigger t ON t.id = s.trigger_id JOIN pocketlet.agent a ON a.id = s.agent_id
- WHERE s.state = 'due' AND t.paused IS NULL AND s.due_at < pocketlet.now() - make_interval(secs => %(seconds)s)
-   AND NOT s.held
+ WHERE s.state = 'due' AND t.paused IS NULL AND s.parent IS NULL AND s.reason NOT LIKE 'waits for %%'
+   AND greatest(s.due_at, s.recorded_at) < pocketlet.now() - make_interval(secs => %(seconds)s)
  GROUP BY s.agent_id, s.trigger_id, a.name, t.name ORDER BY s.trigger_id;
+
+-- late_no_more --
+-- Notices of what was late, and is begun or has its end
+UPDATE pocketlet.notice n SET resolved_at = pocketlet.now(), resolution = 'nothing is late any more'
+ WHERE n.resolved_at IS NULL AND n.problem LIKE 'trigger:%%:late' AND n.problem <> ALL (%(problems)s);
 
 -- listing --
 -- The newest first; a list is one row

@@ -12,13 +12,20 @@ INSERT INTO pocketlet.trigger (agent_id, name, kind, spec, address, next_at)
 VALUES (%(agent)s, %(name)s, %(kind)s, %(spec)s, %(address)s, %(next_at)s)
 ON CONFLICT (agent_id, name) DO UPDATE
    SET kind = excluded.kind, spec = excluded.spec, address = excluded.address, next_at = excluded.next_at, active = true,
-       watermark = pocketlet.now(), cursor = CASE WHEN trigger.kind = excluded.kind AND trigger.spec->'source' = excluded.spec->'source'
+       watermark = pocketlet.now(), cursor = CASE WHEN trigger.active AND trigger.kind = excluded.kind AND trigger.spec->'source' = excluded.spec->'source'
                                                   THEN trigger.cursor ELSE '{}' END,
        failures = 0, holder = NULL, lease_until = NULL;
 
 -- rest --
--- The current revision has it no more
-UPDATE pocketlet.trigger SET active = false, next_at = NULL WHERE id = %(id)s;
+-- The current revision has it no more: what it had to do is not begun, and what was wrong with it is over
+WITH passed AS (
+  UPDATE pocketlet.slot SET state = 'skipped', reason = 'the trigger was removed', ended_at = pocketlet.now(), lease_until = NULL
+   WHERE trigger_id = %(id)s AND state = 'due'
+), over AS (
+  UPDATE pocketlet.notice SET resolved_at = pocketlet.now(), resolution = 'the trigger was removed'
+   WHERE resolved_at IS NULL AND problem LIKE 'trigger:' || %(id)s || ':%%'
+)
+UPDATE pocketlet.trigger SET active = false, next_at = NULL, paused = NULL WHERE id = %(id)s;
 
 -- by_address --
 -- Whose an event is; of two agents with one address, the older one
@@ -44,4 +51,5 @@ UPDATE pocketlet.trigger SET paused = %(why)s WHERE id = %(id)s;
 
 -- resume --
 -- A schedule goes on from now
-UPDATE pocketlet.trigger SET paused = NULL, watermark = pocketlet.now(), next_at = %(next_at)s WHERE id = %(id)s;
+UPDATE pocketlet.trigger SET paused = NULL, watermark = pocketlet.now(), next_at = %(next_at)s
+ WHERE id = %(id)s AND paused IS NOT NULL;

@@ -11,9 +11,14 @@ COMMENT ON COLUMN pocketlet.scope.version IS 'The memory version that a trial re
 CREATE TABLE pocketlet.bound (
   agent_id bigint PRIMARY KEY REFERENCES pocketlet.agent ON DELETE CASCADE,
   revision int NOT NULL,
-  digest text NOT NULL
+  digest text NOT NULL,
+  known jsonb NOT NULL,
+  words text NOT NULL
 );
 COMMENT ON TABLE pocketlet.bound IS 'What an agent''s bound views were last made of: the revision whose [reads] they follow, and the tables.';
+COMMENT ON COLUMN pocketlet.bound.revision IS '0: nothing that is there can be relied on; it is made anew before a bound login reads.';
+COMMENT ON COLUMN pocketlet.bound.words IS 'Hash of the [reads] and schema/ that they were made for.';
+COMMENT ON COLUMN pocketlet.bound.known IS 'Words of the owner''s on them, oldest first: the decision (word), the hash (words), and name and oid of each table and view that was there (tables). What came since is closed.';
 
 CREATE INDEX ON pocketlet.run (agent_id, lower((input->>'sender') COLLATE "C"));
 
