@@ -46,6 +46,8 @@ BEGIN
                       SET search_path = pg_catalog, pg_temp AS
                       $f$SELECT memory_version FROM pocketlet.agent WHERE name = %L$f$', app, app);
     EXECUTE format('GRANT EXECUTE ON FUNCTION %I.memory_version() TO %I', app, app || '_ro');
+    EXECUTE format('CREATE VIEW %I.memory_version AS SELECT %I.memory_version() AS version', app, app);
+    EXECUTE format('GRANT SELECT ON %I.memory_version TO %I', app, app || '_ro');
     EXECUTE format('ALTER ROLE %I SET search_path = %I, pg_temp', app || '_ro', app);
     EXECUTE format('ALTER ROLE %I SET default_transaction_read_only = on', app || '_ro');
     EXECUTE format('ALTER ROLE %I SET statement_timeout = ''5s''', app || '_ro');

@@ -126,7 +126,7 @@ async def test_a_slot_that_a_worker_took_and_lost_is_begun_by_another_once(open_
     shop = await open_shop('[triggers.work]\nresult_of = "nobody"\n')
     await due.event(shop, "work", "1", b"go")
     async with shop.database.api() as conn:
-        [lost] = await slots.take(conn, 10)
+        [[lost]] = await slots.take(conn, 10)
     async with shop.database.api() as conn:
         assert await slots.take(conn, 10) == []
         slow = await slots.load(conn, lost)

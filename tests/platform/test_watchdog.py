@@ -128,3 +128,16 @@ async def test_it_watches_until_it_is_cancelled_and_reconnects(db: pool.Database
 
 async def drifted(db: pool.Database) -> bool:
     return any(row["setting"] == "statement_timeout=0" for row in await settings_of_all(db))
+
+
+async def test_what_is_written_to_a_roles_settings_is_noticed_even_if_it_is_what_stood_there(
+    db: pool.Database, app: str
+) -> None:
+    async with db.login("pd_watch") as conn:
+        before = await (await conn.execute(watchdog.Q["written"])).fetchone()
+        assert await (await conn.execute(watchdog.Q["written"])).fetchone() == before
+        async with db.login(app) as own:
+            await own.execute("ALTER ROLE CURRENT_USER SET statement_timeout = 0")
+            await own.execute("ALTER ROLE CURRENT_USER RESET statement_timeout")
+        assert await (await conn.execute(watchdog.Q["written"])).fetchone() != before
+    await watchdog.sweep(db)

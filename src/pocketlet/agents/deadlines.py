@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from pocketlet import errors
-from pocketlet.agents import agent as agents
 from pocketlet.agents import runs
 from pocketlet.db import pool
 from pocketlet.platform import notices
@@ -44,10 +43,9 @@ async def tell(conn: pool.Conn, run: runs.Run, error: errors.PocketletError) -> 
     """One notice of a run that was ended so; one that a trigger started is told of with the trigger's work."""
     if not isinstance(error, TOLD) or await runs.has_slot(conn, run.id):
         return
-    agent = await agents.by_id(conn, run.agent_id)
     hint = error.hint.replace("RUN", str(run.id))
     said = f"Run {run.id} was ended. {error}"
-    await notices.report(conn, notices.Notice(_problem(run, error), said, hint, agent.id, run.id))
+    await notices.report(conn, notices.Notice(_problem(run, error), said, hint, run.agent_id, run.id))
 
 
 async def over(conn: pool.Conn, run: runs.Run) -> None:

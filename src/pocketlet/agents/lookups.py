@@ -6,15 +6,13 @@ from functools import partial
 from typing import Any
 
 from pocketlet import errors
-from pocketlet.agents import code, correspondent, outward, runs, table, toolbox
+from pocketlet.agents import code, correspondent, outward, provenance, runs, table, toolbox
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool, queries, reader
 from pocketlet.platform import apps, messages
 from pocketlet.policy import labels
 
 Q = queries.load("lookups")
-CORE = {"memories", "results"}
-RUNS = "run"  # the platform's table under the view `runs`
 MANAGERS = ("manager", "chat")  # kinds of run whose SQL has the manager's login, and so reads nothing from outside
 PAGE = 4_000  # characters of one `read` page
 KINDS = ("note", "preference", "fact", "person", "order", "open_question")
@@ -27,7 +25,9 @@ async def look(
     try:
         return await READS[tool](context, args, as_of)
     except reader.Stopped as error:  # of SQL, it may quote a value of any row
-        label = await _label(context, {*CORE, RUNS}, error.version) if tool == "sql" else "playbook"
+        label = (
+            await _label(context, {*provenance.CORE, provenance.RUNS}, error.version) if tool == "sql" else "playbook"
+        )
         return replace(toolbox.refusal(error, label), meta={"memory_version": error.version})
 
 
@@ -52,22 +52,11 @@ def _meta(rows: reader.Rows) -> dict[str, Any]:
 
 
 async def _label(context: toolbox.Context, read: Set[str], version: int) -> str:
-    """Of what a query gave: outside if a table that it read held any outside text then (which rows, none can say).
-
-    A memory may have been superseded since, even while a run was reading it. The manager's login can read no such
-    text, whatever it asks.
-    """
+    """Of what a query gave. The manager's login can read no text from outside, whatever it asks."""
     if context.run.kind in MANAGERS:
         return "own-data"
     async with context.database.api() as conn:
-        before = {"memories_before"} if "memories" in read else set[str]()
-        for name in sorted(read & CORE | before):
-            query = queries.named(Q["holds_outside"], schema=context.schema, table=name)
-            if await (await conn.execute(query, {"version": version})).fetchone():
-                return "outside"
-        if RUNS in read and await (await conn.execute(Q["ran_outside"], {"agent": context.run.agent_id})).fetchone():
-            return "outside"
-    return "own-data"
+        return await provenance.of_tables(conn, context.sender.agent, read, version)
 
 
 async def _search(context: toolbox.Context, args: Mapping[str, Any], as_of: int | None) -> toolbox.Outcome:
@@ -81,7 +70,7 @@ async def _search(context: toolbox.Context, args: Mapping[str, Any], as_of: int 
 
 async def _read(context: toolbox.Context, args: Mapping[str, Any], as_of: int | None) -> toolbox.Outcome:
     name = args["table"]
-    if name not in CORE:
+    if name not in provenance.CORE:
         raise errors.BadInput("Only rows of memories and results are read by id; use sql for other tables.")
     values = {"id": args["id"], "start": (args.get("page", 1) - 1) * PAGE + 1, "length": PAGE}
     login = await _login(context, as_of)

@@ -10,19 +10,22 @@ from typing import Any, cast
 
 from pocketlet import errors
 from pocketlet.agents import agent as agents
+from pocketlet.agents import provenance
 from pocketlet.agents.waking import conditions, slots
 from pocketlet.db import pool, queries, reader
 from pocketlet.platform import apps, notices
 
 Q = queries.load("lists")
-LOOKUPS = queries.load("lookups")
 MOST = 1_000  # items of one list
 LIMITS = reader.Limits(seconds=5.0, rows=MOST, bytes=8_000_000)
 AT_ONCE = 100  # lists that are settled in one round
 NAMED = 20  # positions that are named of items that failed
-MEMORY = {"memories", "results"}
-RUNS = "run"  # the platform's table under the view `runs`
-LABELLED = {*MEMORY, "memories_before", RUNS, "agent"}  # what memories, results and runs are made of
+LABELLED = {
+    *provenance.CORE,
+    "memories_before",
+    provenance.RUNS,
+    "agent",
+}  # what memories, results and runs are made of
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +89,7 @@ async def _label(database: pool.Database, agent: agents.Agent, rows: reader.Rows
     async with database.api() as conn:
         if await (await conn.execute(Q["own_tables"], {"agent": agent.name, "names": list(rows.tables)})).fetchone():
             return "outside"
-        before = {"memories_before"} if "memories" in rows.tables else set[str]()
-        for name in sorted(rows.tables & MEMORY | before):
-            query = queries.named(LOOKUPS["holds_outside"], schema=agent.name, table=name)
-            if await (await conn.execute(query, {"version": rows.version})).fetchone():
-                return "outside"
-        ran = await (await conn.execute(LOOKUPS["ran_outside"], {"agent": agent.id})).fetchone()
-        return "outside" if RUNS in rows.tables and ran else "own-data"
+        return await provenance.of_tables(conn, agent, rows.tables, rows.version)
 
 
 async def spread(conn: pool.Conn, slot: slots.Slot, found: Items) -> None:

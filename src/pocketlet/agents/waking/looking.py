@@ -98,7 +98,7 @@ async def _record(database: pool.Database, one: Look, found: Found | None) -> No
     trigger = one.trigger
     async with database.api() as conn:
         values = {"id": trigger.id, "lease": one.lease, "cursor": pool.jsonb(dict(trigger.cursor))}
-        await conn.execute(Q["hold_agent"], {"agent": trigger.agent_id})
+        await conn.execute(slots.Q["hold_agent"], {"agent": trigger.agent_id})
         if await (await conn.execute(Q["hold"], values)).fetchone() is None:
             return
         found = found or await _taken_out(database, conn, one)
@@ -124,7 +124,7 @@ async def _put_off(database: pool.Database, one: Look, error: Exception) -> None
     log.warning("trigger %s of %s can't look: %s", trigger.name, one.agent, said)
     async with database.api() as conn:
         values = {"id": trigger.id, "lease": one.lease, "every": trigger.spec.every, "most": LONGEST}
-        await conn.execute(Q["hold_agent"], {"agent": trigger.agent_id})
+        await conn.execute(slots.Q["hold_agent"], {"agent": trigger.agent_id})
         if await (await conn.execute(Q["failed"], values)).fetchone() is None:
             return
         unreachable = isinstance(error, errors.Unreachable | pool.DatabaseError)

@@ -13,6 +13,7 @@ from pocketlet.platform import notices
 
 log = logging.getLogger(__name__)
 EVERY = 1.0  # seconds between two rounds with nothing to do
+SOON = 0.25  # seconds between two looks for what is due, which another worker may have recorded
 AT_ONCE = 50  # slots that are begun in one round
 SIDE_BY_SIDE = 4  # triggers whose slots are begun at the same time; each may need a connection or two
 #: A duty of the worker. What it gives says whether it has more to do at once.
@@ -22,7 +23,7 @@ Duty = Callable[[pool.Database], Awaitable[object]]
 async def begin_due(database: pool.Database) -> int:
     """Begins what is due; how many slots were looked at."""
     async with database.api() as conn:
-        taken = await slots.take_together(conn, AT_ONCE)
+        taken = await slots.take(conn, AT_ONCE)
     gate = asyncio.Semaphore(SIDE_BY_SIDE)
     await asyncio.gather(*(_begin(database, numbers, gate) for numbers in taken))
     return sum(map(len, taken))
@@ -47,7 +48,12 @@ async def once(database: pool.Database) -> int:
 
 
 #: From what is due to what has ended: duties that wait for no other.
-TURNS: Mapping[Duty, float] = dict.fromkeys((ticking.tick, begin_due, settling.settle, lists.release), EVERY)
+TURNS: Mapping[Duty, float] = {
+    ticking.tick: EVERY,
+    begin_due: SOON,
+    settling.settle: EVERY,
+    lists.release: EVERY,
+}
 
 
 @asynccontextmanager
@@ -82,7 +88,14 @@ async def _keep(database: pool.Database, duty: Duty, every: float) -> None:
             log.exception("%s is tried again later", duty.__name__)
             faulty = await _told(database, duty, error)
         if not busy:
-            await asyncio.sleep(max(0.05, every - (clock.monotonic() - began)))
+            await asyncio.sleep(_rest(duty, every, clock.monotonic() - began))
+
+
+def _rest(duty: Duty, every: float, took: float) -> float:
+    """Seconds until the next turn. Schedules are due at whole seconds: they are looked at just after each."""
+    if duty is ticking.tick:
+        return every - clock.now().timestamp() % every + 0.005
+    return max(0.05, every - took)
 
 
 async def _told(database: pool.Database, duty: Duty, error: Exception) -> bool:

@@ -79,13 +79,8 @@ async def load(conn: pool.Conn, number: int) -> Slot:
     )
 
 
-async def take(conn: pool.Conn, limit: int) -> list[int]:
-    """Due slots for this worker alone for LEASE seconds."""
-    return [number for numbers in await take_together(conn, limit) for number in numbers]
-
-
-async def take_together(conn: pool.Conn, limit: int) -> list[list[int]]:
-    """As `take`, those of one trigger together, in their order: they may be in each other's way."""
+async def take(conn: pool.Conn, limit: int) -> list[list[int]]:
+    """Due slots for this worker alone for LEASE seconds: those of one trigger together, in their order."""
     values = {"limit": limit, "lease": LEASE, "each": EACH}
     rows = await (await conn.execute(Q["take"], values)).fetchall()
     found: dict[int, list[int]] = {}

@@ -37,6 +37,14 @@ async def tick(database: pool.Database) -> int:
     return len(rows)
 
 
+async def pause(database: pool.Database, trigger: stored.Trigger, why: str) -> None:
+    """Pauses a trigger by the owner's word, once all that is due by now is recorded."""
+    while await tick(database):
+        pass
+    async with database.api() as conn:
+        await stored.pause(conn, trigger, why)
+
+
 def _found(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The slots of one schedule since its watermark: those to start, and those passed over with the reason."""
     spec = specs.from_record(row["spec"])

@@ -86,7 +86,7 @@ async def _take_in(conn: pool.Conn, trigger: stored.Trigger, event: slots.Event,
         return Answer("again", slot=seen)
     if seconds := wait(trigger.id):
         return Answer("too-many", "This trigger takes no more events for now.", wait=seconds)
-    await conn.execute(Q["hold_agent"], {"agent": trigger.agent_id})
+    await conn.execute(slots.Q["hold_agent"], {"agent": trigger.agent_id})
     await conn.execute(Q["hold_trigger"], {"trigger": trigger.id})
     number = await slots.record(conn, trigger, event)
     if number is None:  # the same delivery came on another connection meanwhile

@@ -16,6 +16,8 @@ CREATE FUNCTION {own}.memory_version() RETURNS bigint LANGUAGE sql STABLE SECURI
 COMMENT ON FUNCTION {own}.memory_version() IS 'The version of the memory that this session shows.';
 REVOKE EXECUTE ON FUNCTION {own}.entity_now(), {own}.memory_version() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION {own}.entity_now(), {own}.memory_version() TO {bound};
+CREATE VIEW {own}.memory_version AS SELECT {own}.memory_version() AS version;
+GRANT SELECT ON {own}.memory_version TO {bound};
 
 -- Here too, so that nothing that the app makes can stand before it.
 CREATE VIEW {own}.lessons WITH (security_barrier) AS SELECT * FROM {schema}.lessons;

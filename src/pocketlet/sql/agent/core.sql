@@ -109,6 +109,10 @@ CREATE FUNCTION {schema}.memory_version() RETURNS bigint LANGUAGE sql STABLE SEC
 COMMENT ON FUNCTION {schema}.memory_version() IS 'The version of the memory that this snapshot shows.';
 REVOKE EXECUTE ON FUNCTION {schema}.memory_version() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION {schema}.memory_version() TO {reader}, {manager};
+-- What the gate asks first of each new session: a function is looked up by its name alone, in all schemas of all agents
+CREATE VIEW {schema}.memory_version AS SELECT {schema}.memory_version() AS version;
+COMMENT ON VIEW {schema}.memory_version IS 'The version of the memory that this snapshot shows.';
+GRANT SELECT ON {schema}.memory_version TO {reader}, {manager};
 
 GRANT SELECT ON {schema}.lessons, {schema}.feedback, {schema}.run_log, {schema}.sent TO {manager};
 GRANT SELECT ON {schema}.memories, {schema}.results, {schema}.lessons, {schema}.runs, {schema}.feedback TO {app}, {reader};

@@ -9,6 +9,8 @@ CREATE FUNCTION {past}.memory_version() RETURNS bigint LANGUAGE sql STABLE SECUR
 COMMENT ON FUNCTION {past}.memory_version() IS 'The version of the memory that this session shows.';
 REVOKE EXECUTE ON FUNCTION {past}.memory_version() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION {past}.memory_version() TO {trial};
+CREATE VIEW {past}.memory_version AS SELECT {past}.memory_version() AS version;
+GRANT SELECT ON {past}.memory_version TO {trial};
 
 -- A row that was superseded later had not ended then: a reader of that version saw it without v_to and valid_to.
 CREATE VIEW {past}.memories WITH (security_barrier) AS

@@ -67,6 +67,6 @@ SELECT c.relname AS name,
  WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition
    AND NOT (c.relname IN ('memories', 'results') AND a.attname IN
      ('tsv', 'v_from', 'v_to', 'origin_run', 'origin_step', 'origin_ref', 'secrecy', 'author', 'deleted_at', 'valid_from', 'data'))
-   AND c.relname NOT IN ('run_log', 'sent', 'memories_before')
+   AND c.relname NOT IN ('run_log', 'sent', 'memories_before', 'memory_version')
  GROUP BY c.oid, c.relname
  ORDER BY pg_catalog.pg_get_userbyid(c.relowner) <> SESSION_USER, c.relname;

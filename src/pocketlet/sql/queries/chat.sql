@@ -17,7 +17,7 @@ SELECT c.relname || '(' || string_agg(a.attname || ' ' || pg_catalog.format_type
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
- WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p', 'v', 'm')
+ WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p', 'v', 'm') AND c.relname <> 'memory_version'
    AND pg_catalog.has_table_privilege(%(login)s::name, c.oid, 'SELECT')
  GROUP BY c.oid, c.relname ORDER BY c.relname;
 

@@ -10,10 +10,6 @@ UPDATE pocketlet.trigger t SET lease_until = pocketlet.now() + make_interval(sec
   FROM taken, pocketlet.agent a WHERE t.id = taken.id AND a.id = t.agent_id
 RETURNING t.id, t.agent_id, t.name, t.kind, t.spec, t.paused, t.cursor, t.lease_until, a.name AS agent;
 
--- hold_agent --
--- First, as whoever changes an agent locks it before its triggers; a slot and a notice lock it, too
-SELECT FROM pocketlet.agent WHERE id = %(agent)s FOR KEY SHARE;
-
 -- hold --
 -- Nothing comes back if the lease is over and somebody else looked, or the trigger was changed meanwhile
 SELECT cursor FROM pocketlet.trigger

@@ -1,7 +1,7 @@
 -- begin --
 -- Fixed text, so one message may hold several statements. One snapshot for all that follows, the version first
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = 500; SET LOCAL work_mem = '16MB';
-SELECT memory_version() AS version;
+SELECT version FROM memory_version;
 
 -- show_past --
 -- What the session of this process will see; one that died without `forget_past` left its row

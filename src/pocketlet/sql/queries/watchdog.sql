@@ -13,6 +13,12 @@ SELECT a.usename AS role, a.pid,
      OR a.state LIKE 'idle in transaction%%'
         AND pg_catalog.clock_timestamp() - a.state_change > l.idle * interval '1 second');
 
+-- written --
+-- Differs from the last time if a setting of any role was written, or a login came or went, since
+SELECT (SELECT pg_catalog.sum(xmin::text::bigint) FROM pg_catalog.pg_db_role_setting) AS settings,
+       (SELECT pg_catalog.count(*) FROM pg_catalog.pg_db_role_setting) AS count,
+       (SELECT pg_catalog.count(*) FROM pg_catalog.pg_auth_members) AS members;
+
 -- drifted --
 -- Apps of this database of whose roles one has other settings than `agent/settings.sql` gives.
 -- temp_file_limit is left out: a role can't change its own, and not every installation may set it.

@@ -2,10 +2,6 @@
 -- The slot of a delivery that came before
 SELECT id FROM pocketlet.slot WHERE trigger_id = %(trigger)s AND key = %(key)s;
 
--- hold_agent --
--- First, as whoever changes an agent locks it before its triggers
-SELECT FROM pocketlet.agent WHERE id = %(agent)s FOR KEY SHARE;
-
 -- hold_trigger --
 -- Before its slot is inserted: of two that had inserted theirs, neither could lock it any more
 SELECT FROM pocketlet.trigger WHERE id = %(trigger)s FOR NO KEY UPDATE;

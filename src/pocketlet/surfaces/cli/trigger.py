@@ -139,13 +139,11 @@ async def _triggers(database: "pool.Database", name: str | None) -> list[dict[st
 
 
 async def _pause(database: "pool.Database", agent: str, name: str, because: str) -> None:
-    from pocketlet.agents.triggers import stored
     from pocketlet.agents.waking import ticking
 
-    while await ticking.tick(database):  # what is due by now is recorded
-        pass
     async with database.api() as conn:
-        await stored.pause(conn, (await _find(conn, agent, name))[1], because)
+        _, found = await _find(conn, agent, name)
+    await ticking.pause(database, found, because)
 
 
 async def _resume(database: "pool.Database", agent: str, name: str) -> None:
