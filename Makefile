@@ -7,7 +7,7 @@ OLD := Pocketlet needs Python 3.11 or later, and $(PYTHON) is %d.%d. Try: make P
 MCP_SERVERS := @modelcontextprotocol/server-filesystem@2026.8.31 @modelcontextprotocol/server-everything@2026.8.31
 BARE := $(PYTHON) could not make $(VENV). On Debian and Ubuntu: apt-get install python3-venv. Then: make clean.
 
-.PHONY: help setup demo check test test-chaos test-security bench bench-learning bench-effects bench-schedules bench-agentdojo clean system-deps
+.PHONY: help setup demo check test test-ui test-chaos test-security bench bench-learning bench-effects bench-schedules bench-agentdojo clean system-deps
 
 help: ## Lists these verbs.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -21,7 +21,10 @@ check: $(VENV)/.dev ## Format, lint, types, and which module may import what.
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/basedpyright && $(BIN)/lint-imports
 
 test: $(VENV)/.dev $(VENV)/.mcp ## Runs the tests, on at most four cores.
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "not chaos" $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "not chaos and not ui" $(ARGS)
+
+test-ui: $(VENV)/.dev ## Every page in Chromium: two themes, three widths, axe, journeys. Some minutes; ARGS="-k login".
+	@$(BIN)/python -m bench.ui $(ARGS)
 
 test-chaos: $(VENV)/.dev ## Kills processes at every point of their source, stops them, restarts Postgres; ARGS="--full".
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 -m chaos --timeout 900
@@ -50,8 +53,8 @@ clean: ## Removes .venv and all caches; agents' data is elsewhere and stays.
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-system-deps: ## Debian's packages for the tests: Postgres 15, Python's own mail samples, Dovecot, npm.
-	@wanted="$$([ -x /usr/lib/postgresql/15/bin/postgres ] || echo postgresql-15) $$($(PYTHON) -c 'import test.test_email' 2>/dev/null || echo libpython3-testsuite) $$([ -x /usr/sbin/dovecot ] || echo dovecot-imapd) $$(command -v npm >/dev/null || echo npm)"; \
+system-deps: ## Debian's packages for the tests: Postgres 15, Python's own mail samples, Dovecot, npm, Chromium.
+	@wanted="$$([ -x /usr/lib/postgresql/15/bin/postgres ] || echo postgresql-15) $$($(PYTHON) -c 'import test.test_email' 2>/dev/null || echo libpython3-testsuite) $$([ -x /usr/sbin/dovecot ] || echo dovecot-imapd) $$(command -v npm >/dev/null || echo npm) $$(command -v chromium >/dev/null || echo chromium)"; \
 	if [ -z "$${wanted# }" ]; then echo "All that the tests need is here."; elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$wanted; \
 	else echo "Missing, and only root on Debian can install it here: $$wanted. The tests that need it can't run."; fi
 

@@ -41,7 +41,7 @@ async def shop(open_shop: Opener, server: dovecot.Dovecot) -> workshops.Workshop
 @pytest.fixture
 async def workers(db: pool.Database) -> AsyncGenerator[Sequence[int]]:
     """Two workers."""
-    numbers = [await queue.register(db, "worker", None) for _ in range(2)]
+    numbers = [await queue.register(db, "worker") for _ in range(2)]
     yield numbers
     for number in numbers:
         await queue.unregister(db, number)

@@ -68,7 +68,7 @@ async def begun_by_the_dead(db: pool.Database, run: int, pid: int, state: str) -
 
 
 async def test_a_worker_is_listed_while_it_is_there(db: pool.Database) -> None:
-    worker = await queue.register(db, "up", 2525)
+    worker = await queue.register(db, "up", queue.Ports(2525))
     async with db.api() as conn:
         (found,) = [row for row in await queue.workers(conn) if row["id"] == worker]
     assert (found["role"], found["pid"], found["mail_port"]) == ("up", os.getpid(), 2525)

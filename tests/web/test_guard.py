@@ -123,7 +123,9 @@ async def test_every_answer_forbids_what_a_browser_could_do_with_it(port: int, g
     replies += [await ground.deliver("msg_1"), await raw_client.ask(port, "GET", "/health", [("Host", "evil")])]
     for reply in replies:
         policy = reply.headers["content-security-policy"]
-        assert policy.startswith("default-src 'none'; style-src 'nonce-")
+        assert policy.startswith("default-src 'none'; script-src 'nonce-")
+        assert not {"'unsafe-inline'", "'unsafe-eval'", "http:", "https:", "*"} & set(policy.replace(";", " ").split())
+        assert "require-trusted-types-for 'script'" in policy
         assert "frame-ancestors 'none'" in policy
         assert "form-action 'self'" in policy
         assert reply.headers["x-content-type-options"] == "nosniff"

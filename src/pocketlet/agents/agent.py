@@ -6,6 +6,7 @@ from pocketlet import errors
 from pocketlet.db import pool, queries
 
 Q = queries.load("agent")
+KEEPER = 1  # the first owner, who is there from the beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,9 @@ async def everyone(conn: pool.Conn) -> list[Agent]:
     return [Agent(row["id"], row["name"], row["origin"], row["current"]) for row in rows]
 
 
-async def begin(conn: pool.Conn, name: str, origin: str) -> int:
+async def begin(conn: pool.Conn, name: str, origin: str, owner: int = KEEPER) -> int:
     """A new agent's row; its id. Two that begin at once wait for each other. Raises errors.Conflict."""
-    row = await (await conn.execute(Q["begin"], {"name": name, "origin": origin})).fetchone()
+    row = await (await conn.execute(Q["begin"], {"name": name, "origin": origin, "owner": owner})).fetchone()
     if row is None:
         raise errors.Conflict(
             f"There is an agent {name!r} already.",

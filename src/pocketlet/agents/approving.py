@@ -41,6 +41,18 @@ async def expire(conn: pool.Conn) -> int:
     return len(rows)
 
 
+async def as_shown(conn: pool.Conn, approval: int, digest: str) -> None:
+    """Holds the question and its effect for this transaction. `digest`: the request hash of what the owner was shown.
+
+    Raises errors.NotFound, and errors.Conflict if other bytes than those would be sent.
+    """
+    row = await _locked(conn, approval)
+    now = compose.digest(row["kind"], row["to"], bytes(row["message"] or b""))
+    if not digest == row["request_hash"] == row["effect_hash"] == now:
+        hint = "Nothing was decided. Look at it as it is now, and answer that."
+        raise errors.Conflict(f"What approval {approval} asks about is not what you were shown.", hint=hint)
+
+
 async def decide(conn: pool.Conn, approval: int, *, yes: bool, because: str = "") -> Decided:
     """The owner's word on one question; wakes the run. Raises errors.NotFound, errors.Conflict, errors.Refused."""
     row = await _open(conn, approval)
@@ -81,19 +93,29 @@ async def allow(conn: pool.Conn, approval: int, *, per_day: int, days: int = REV
     Raises errors.NotFound, errors.Conflict, errors.BadInput.
     """
     row = await _open(conn, approval)
-    if not row["rule"].endswith("-asks"):
+    destination = rule_for(row)
+    if not destination:
         hint = f"`pocketlet approve {approval}` allows it this once."
         raise errors.BadInput(
             f"A rule would not change this: it is asked for another reason ({row['rule']}).", hint=hint
         )
-    destination = mailing.destination(row["to"]).value if row["kind"] == "mail" else row["to"]
-    destination = destination.removeprefix("mcp:")
     values = {"agent": row["agent_id"], "tool": row["tool"], "kind": row["kind"], "to": destination}
     made = await (await conn.execute(Q["add_rule"], values | {"per_day": per_day, "days": days})).fetchone()
     rule = {"rule": made["id"] if made else 0, "agent": row["agent"], "tool": row["tool"], "to": destination}
     rule |= {"per_day": per_day, "review_on": made["review_on"] if made else None}
     await _record(conn, row, "rule", "owner", {key: str(value) for key, value in rule.items()})
     return rule
+
+
+def rule_for(row: Mapping[str, Any]) -> str:
+    """The destination that a standing rule made of this question would name; empty if a rule would not change it.
+
+    `row` has the question's rule, kind and to.
+    """
+    if not row["rule"].endswith("-asks"):
+        return ""
+    destination = mailing.destination(row["to"]).value if row["kind"] == "mail" else row["to"]
+    return destination.removeprefix("mcp:")
 
 
 async def rules(conn: pool.Conn, agent: int | None = None) -> list[dict[str, Any]]:

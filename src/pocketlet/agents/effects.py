@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from pocketlet import errors
 from pocketlet.agents import runs
 from pocketlet.db import pool, queries
-from pocketlet.platform import audit, compose
+from pocketlet.platform import audit, compose, egress
 from pocketlet.policy import calls, core
 
 Q = queries.load("effects")
@@ -191,8 +191,9 @@ async def deliver(database: pool.Database, run: runs.Run, effect: Effect, carrie
     for attempt in range(1, ATTEMPTS + 1):
         async with database.api() as conn:
             await move(conn, run, effect, ("approved", "dispatching"), "dispatching")
+            cut = await egress.since(conn) is not None
         try:
-            return await carrier.carry(effect)
+            return await _carried(effect, carrier, cut=cut)
         except UNSURE:
             known = await _after_break(database, run, effect, carrier, last=attempt == ATTEMPTS)
             if not isinstance(known, Again):
@@ -205,6 +206,12 @@ async def deliver(database: pool.Database, run: runs.Run, effect: Effect, carrie
                 return None
             raise
     return None
+
+
+async def _carried(effect: Effect, carrier: Carrier, *, cut: bool) -> str:
+    if cut:
+        raise errors.Refused(egress.SAID, hint=egress.HINT)
+    return await carrier.carry(effect)
 
 
 async def _surely_not(

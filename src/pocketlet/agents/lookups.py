@@ -48,7 +48,8 @@ async def _sql(context: toolbox.Context, args: Mapping[str, Any], as_of: int | N
 
 
 def _meta(rows: reader.Rows) -> dict[str, Any]:
-    return {"rows": len(rows.rows), "capped": rows.capped, "memory_version": rows.version}
+    known = {"rows": len(rows.rows), "capped": rows.capped, "memory_version": rows.version}
+    return known | {"tables": sorted(rows.tables)}
 
 
 async def _label(context: toolbox.Context, read: Set[str], version: int) -> str:

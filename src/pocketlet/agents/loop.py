@@ -242,7 +242,7 @@ async def _use_tool(
     tools = kind.tools(work)
     gone = await outward.orphaned(context) if toolbox.problem(tools, wanted) else None
     outcome = gone or await toolbox.call(tools, context, wanted)
-    meta = {**(outcome.meta or {}), "seconds": round(clock.monotonic() - began, 3)}
+    meta = {**(outcome.meta or {}), "seconds": round(clock.monotonic() - began, 3), "from": outcome.label}
     meta |= {"edited": True} if outcome.request else {}
     if outcome.parks:
         async with engine.database.api() as conn:

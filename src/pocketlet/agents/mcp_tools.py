@@ -14,7 +14,7 @@ from pocketlet import errors
 from pocketlet.agents import effects, toolbox
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool
-from pocketlet.platform import mcp_schema, mcp_servers, vault
+from pocketlet.platform import egress, mcp_schema, mcp_servers, vault
 from pocketlet.platform.gateways import mcp_client, models
 from pocketlet.policy import calls
 
@@ -206,6 +206,8 @@ class Carrier:
         return None
 
     async def _usable(self, conn: pool.Conn, call: Prepared) -> Mapping[str, Any]:
+        if await egress.since(conn) is not None:
+            raise errors.Conflict(egress.SAID, hint=GO_ON)
         values = {"agent": self.agent_id, "server": call.server, "tool": call.tool}
         row = await (await conn.execute(Q["usable"], values)).fetchone()
         if row is None or not row["granted"]:

@@ -114,6 +114,16 @@ def _request(
     return wire.Request(asked["method"], asked["path"], query, headers, asked["body"].encode() or None)
 
 
+def field_names(asked: Mapping[str, Any], connection: connections.Connection) -> list[str]:
+    """The header fields that a request goes with, in small letters and by name alone: their values may be secret."""
+    operation = connections.matching(connection, asked["method"], asked["path"])
+    keyed = [operation.key_header] if operation and operation.key_header else []
+    places = [place.name if place.kind == "header" else "authorization" for place in connection.auth.places]
+    secret = [] if connection.auth.kind in ("none", "query") else places or ["authorization"]
+    typed = ["content-type"] if asked["body"] else []
+    return sorted({name.lower() for name in ("accept", *connection.headers, *typed, *keyed, *secret)})
+
+
 def said(reply: wire.Reply) -> str:
     """A reply as a run reads it: status, a few headers, and the text as far as it goes."""
     lines = [f"HTTP {reply.status}", *(f"{name}: {reply.headers[name]}" for name in KEPT if name in reply.headers)]

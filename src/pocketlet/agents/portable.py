@@ -16,7 +16,9 @@ CORE = ("memories", "results")
 DOWN = ".down.sql"  # the reverse of a migration: kept with it, and run by nobody but a person
 
 
-async def load(database: pool.Database, path: Path, *, origin: str = "import") -> agents.Agent:
+async def load(
+    database: pool.Database, path: Path, *, origin: str = "import", owner: int = agents.KEEPER
+) -> agents.Agent:
     """Makes an agent of a folder: all of it or nothing. Raises errors.BadAgent, errors.Conflict."""
     folder = folders.read(path)
     name = folder.playbook.manifest.name
@@ -25,7 +27,7 @@ async def load(database: pool.Database, path: Path, *, origin: str = "import") -
     try:
         # The row's transaction stays open: a second import of this name waits, and a failure leaves no row.
         async with database.api() as conn:
-            agent = agents.Agent(await agents.begin(conn, name, origin), name, origin, 0)
+            agent = agents.Agent(await agents.begin(conn, name, origin, owner), name, origin, 0)
             await apps.uninstall(database, name)  # what an import that was killed left behind
             await apps.install(database, name)
             installed = True

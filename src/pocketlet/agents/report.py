@@ -4,7 +4,7 @@ import email
 import email.policy
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
@@ -120,13 +120,21 @@ def _question(row: dict[str, Any]) -> dict[str, Any]:
         "request_hash",
         "created_at",
     )
-    known = {name: row[name] for name in (*kept, "expires_at")}
+    return {name: row[name] for name in (*kept, "expires_at")} | read_back(row)
+
+
+def read_back(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What would be sent, out of its exact bytes. `row` has kind, to and message.
+
+    Of a mail: from, to, subject, body (its lines end with a line feed); of everything else: to, url (empty if it is no
+    HTTP request), request.
+    """
     if row["kind"] != "mail":
         asked = json.loads(bytes(row["message"]))
-        return known | {"to": row["to"], "url": _url(asked) if row["kind"] == "http" else "", "request": asked}
+        return {"to": row["to"], "url": _url(asked) if row["kind"] == "http" else "", "request": asked}
     mail = email.message_from_bytes(bytes(row["message"] or b""), policy=email.policy.default)
     headers = {"from": str(mail["From"] or ""), "to": row["to"], "subject": str(mail["Subject"] or "")}
-    return known | headers | {"body": str(mail.get_content())}
+    return headers | {"body": str(mail.get_content()).replace("\r\n", "\n")}
 
 
 def _url(asked: dict[str, Any]) -> str:

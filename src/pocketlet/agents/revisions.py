@@ -140,9 +140,13 @@ def _check(n: int, state: str, verdict: str) -> None:
         raise errors.Conflict(f"Revision {n} is {state}, not a draft.")
 
 
-async def history(conn: pool.Conn, agent: agents.Agent) -> list[dict[str, object]]:
-    """Every revision with its state (current, draft, asked, adopted, narrowed, discarded), newest first."""
-    return list(await (await conn.execute(Q["history"], {"agent": agent.id})).fetchall())
+async def history(
+    conn: pool.Conn, agent: agents.Agent, *, below: int | None = None, most: int | None = None
+) -> list[dict[str, Any]]:
+    """Revisions with their state (current, draft, asked, adopted, narrowed, discarded), newest first: all, or at most
+    so many with numbers `below` that one.
+    """
+    return list(await (await conn.execute(Q["history"], {"agent": agent.id, "below": below, "most": most})).fetchall())
 
 
 async def before(conn: pool.Conn, agent: agents.Agent) -> int:

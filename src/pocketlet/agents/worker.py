@@ -19,7 +19,7 @@ async def serving(
     role: str,
     kinds: Mapping[str, loop.Kind],
     *,
-    mail_port: int | None = None,
+    ports: queue.Ports | None = None,
     ears: duties.Ears | None = None,
 ) -> AsyncGenerator[loop.Engine]:
     """Runs are advanced in the background while the block lasts. `role`: up, worker, demo or command.
@@ -32,7 +32,7 @@ async def serving(
     async with database.api() as conn:
         instance = await installation.identity(conn)
     gateway = models.Gateway()
-    worker = await queue.register(database, role, mail_port)
+    worker = await queue.register(database, role, ports)
     try:
         engine = loop.Engine(
             database=database,

@@ -53,6 +53,7 @@ class Rows:
 
     `tables` are the names of all tables that the statement reads, however it spells them. `version` is that of the
     memory as the same snapshot saw it (0 where there is no agent): a later query `as_of` it reads the same memory.
+    `cost` is what the planner thought that all of it would take, in its own units.
     """
 
     columns: tuple[str, ...]
@@ -60,6 +61,7 @@ class Rows:
     capped: str = ""
     tables: frozenset[str] = frozenset()
     version: int = 0
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,8 @@ async def _read(
     await _limit_time(conn, deadline, limits)
     explained = await conn.execute(b"EXPLAIN (FORMAT JSON) " + statement, params, binary=True)
     plan = _plan(await explained.fetchone())
-    if cast("float", plan.get("Total Cost", 0.0)) > limits.cost:
+    cost = cast("float", plan.get("Total Cost", 0.0))
+    if cost > limits.cost:
         raise Stopped("The query would read too much (estimated cost over the limit).", hint=HINT)
     tables = frozenset(_tables(plan))
     await _limit_time(conn, deadline, limits)
@@ -181,12 +184,12 @@ async def _read(
         for row in batch:
             size += sum(len(value) for value in row if value is not None)
             if len(found) == limits.rows:
-                return Rows(columns, tuple(found), f"only the first {limits.rows} rows are shown", tables)
+                return Rows(columns, tuple(found), f"only the first {limits.rows} rows are shown", tables, cost=cost)
             if size > limits.bytes:
-                return Rows(columns, tuple(found), f"cut at {limits.bytes // 1024} KB", tables)
+                return Rows(columns, tuple(found), f"cut at {limits.bytes // 1024} KB", tables, cost=cost)
             found.append(row)
         if not batch:
-            return Rows(columns, tuple(found), "", tables)
+            return Rows(columns, tuple(found), "", tables, cost=cost)
 
 
 async def _limit_time(conn: pool.Conn, deadline: float, limits: Limits) -> None:

@@ -18,7 +18,10 @@ from pocketlet import errors, settings
 
 @dataclass(slots=True)
 class World:
-    """Where the model is (None: the one that the user chose), where mail leaves, and where it is found again."""
+    """Where the model is (None: the one that the user chose), where mail leaves, and where it is found again.
+
+    `port`: where the worker serves its pages, 0 for any; `url`: where it does.
+    """
 
     model_url: str | None
     smtp_url: str
@@ -26,12 +29,14 @@ class World:
     home: Path
     worker: subprocess.Popen[str] | None = None
     mail_port: int = 0
+    port: int = 0
+    url: str = ""
     restarts: int = -1
 
     def environment(self) -> Mapping[str, str]:
         """What the worker's process is told."""
         env = {**settings.provider_environment(), "POCKETLET_HOME": str(self.home)}
-        env |= {"POCKETLET_MAIL_PORT": "0", "POCKETLET_PORT": "0"}
+        env |= {"POCKETLET_MAIL_PORT": "0", "POCKETLET_PORT": str(self.port)}
         env["POCKETLET_SMTP_URL"] = f"{self.smtp_url}?sent={self.sent}"
         if self.model_url:
             env |= {"OPENAI_BASE_URL": self.model_url, "OPENAI_API_KEY": "stand-in"}
@@ -47,7 +52,8 @@ class World:
             command = [sys.executable, "-m", "pocketlet.surfaces.cli.main", "up", "--attached", "--json"]
             self.worker = _spawn(command, self.environment(), stdin=subprocess.PIPE)
             if line := self.worker.stdout.readline().strip() if self.worker.stdout else "":
-                self.mail_port = int(json.loads(line)["mail"].rpartition(":")[2])
+                told = json.loads(line)
+                self.mail_port, self.url = int(told["mail"].rpartition(":")[2]), told["url"]
             elif self.worker.wait() >= 0:  # below 0: it was killed while it started, and another one is
                 raise _not_started("the worker")
 
@@ -70,10 +76,10 @@ class World:
 
 
 @contextmanager
-def made(home: Path, sent: Path, *, own_model: bool) -> Generator[World]:
+def made(home: Path, sent: Path, *, own_model: bool, port: int = 0) -> Generator[World]:
     """The world, for as long as the story takes; everything in it ends with this process, however that ends."""
     running: list[subprocess.Popen[str]] = []
-    world = World(None, "", sent, home)
+    world = World(None, "", sent, home, port=port)
     try:
         if not own_model:
             standin = _spawn([sys.executable, "-m", "pocketlet.demo.standin"], settings.provider_environment())

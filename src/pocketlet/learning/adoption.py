@@ -3,8 +3,11 @@
 The gate adopts by its evidence, the owner by their word; going back is the owner's alone.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from pocketlet import errors
 from pocketlet.agents import agent as agents
 from pocketlet.agents import revisions
 from pocketlet.db import pool, queries
@@ -44,13 +47,58 @@ async def _on_record(conn: pool.Conn, agent: agents.Agent, n: int) -> dict[str, 
 async def roll_back(conn: pool.Conn, agent: agents.Agent, n: int, because: str = "") -> None:
     """An earlier revision counts again, and so do the cases that only later ones had retired.
 
-    Raises errors.NotFound, errors.Conflict.
+    Raises errors.NotFound, and errors.Conflict if it counts already, or never did.
     """
+    await _check_counted(conn, agent, n)
     await revisions.decide(conn, agent, n, "rollback", because=because)
     agent = await agents.by_id(conn, agent.id)
     await cases.follow(conn, agent)
     await _take_up_anew(conn, agent)
     await feedback.curate(conn, agent)
+
+
+async def _check_counted(conn: pool.Conn, agent: agents.Agent, n: int) -> None:
+    """A draft is adopted, not rolled back to: that is where its trials are looked at."""
+    row = next(iter(await revisions.history(conn, agent, below=n + 1, most=1)), None)
+    state = row["state"] if row and row["revision"] == n else ""
+    if state in revisions.OPEN:
+        hint = f"`pocketlet adopt {agent.name} {n}` makes it the current one."
+        raise errors.Conflict(f"Revision {n} is a draft.", hint=hint)
+    if state in ("discarded", "narrowed"):
+        hint = f"`pocketlet revisions {agent.name}` lists the others."
+        raise errors.Conflict(f"Revision {n} was {state}.", hint=hint)
+
+
+async def write(conn: pool.Conn, agent: agents.Agent, parent: int, instructions: str, reason: str) -> int:
+    """The owner writes the instructions of revision `parent` anew, by hand: a revision that counts at once; its number.
+
+    Raises errors.Conflict if another revision counts by now, or if nothing changes.
+    """
+    return await _by_hand(conn, agent, parent, {"instructions": instructions}, reason)
+
+
+async def set_up(conn: pool.Conn, agent: agents.Agent, parent: int, manifest_text: str, reason: str) -> int:
+    """The same of agent.toml, whose text has been checked."""
+    return await _by_hand(conn, agent, parent, {"manifest_text": manifest_text}, reason)
+
+
+async def _by_hand(conn: pool.Conn, agent: agents.Agent, parent: int, changes: Mapping[str, str], reason: str) -> int:
+    await agents.lock(conn, agent.id)
+    agent = await agents.by_id(conn, agent.id)
+    if agent.current != parent:
+        said = f"Revision {agent.current} counts now, and this was written from revision {parent}."
+        raise errors.Conflict(said, hint="Look at what has changed, and write it into that one.")
+    now = await revisions.load(conn, agent, parent)
+    new = replace(now, **changes)
+    if new == now:
+        said = "The instructions say this already." if "instructions" in changes else "agent.toml says this already."
+        raise errors.Conflict(said, hint="Nothing was changed.")
+    n = await revisions.add(conn, agent, new, revisions.Change(reason, "owner", parent))
+    await revisions.decide(conn, agent, n, "adopt", because=reason)
+    agent = await agents.by_id(conn, agent.id)
+    await _take_up_anew(conn, agent)
+    await feedback.curate(conn, agent)
+    return n
 
 
 async def take_effect(conn: pool.Conn, agent: agents.Agent, n: int) -> None:

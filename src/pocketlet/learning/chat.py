@@ -25,6 +25,8 @@ Q = queries.load("chat")
 TURNS = 10  # of the conversation that the manager is shown
 CUT = 2_000  # characters of each side of them
 MAX_MESSAGE = 8_000
+MAX_ATTACHED = 30_000  # characters
+ATTACHED = "\n\n# Attached file\n"
 MAX_TOKENS = 8_000  # of a reply: a whole agent is longer than a run's
 POLL = 0.05  # seconds
 
@@ -37,21 +39,60 @@ class Event:
     data: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A text file that goes with a message. Whoever wrote it, the run that reads it is `outside`."""
+
+    name: str
+    text: str
+
+
 async def say(database: pool.Database, name: str, message: str, *, model: str | None = None) -> int:
     """Queues the owner's message to the manager of an agent; the run that answers it.
 
     If there is no agent of that name, an empty one is made, on `model` (provider:name).
     Raises errors.BadInput, errors.BadAgent, errors.BadSetting, errors.Conflict.
     """
+    _text(message)
+    if not await exists(database, name):
+        await make(database, name, model)
+    async with database.api() as conn:
+        return await ask(conn, await agents.get(conn, name), message)
+
+
+async def ask(conn: pool.Conn, agent: agents.Agent, message: str, attached: Attached | None = None) -> int:
+    """Queues the owner's message to the manager of this agent; the run that answers it. Raises errors.BadInput."""
+    task = tasks.Task("text", _text(message), "owner")
+    if attached is not None:
+        quoted = tasks.quote(_attached(attached))
+        file = (_name(attached), "text/plain", len(attached.text.encode()))
+        task = replace(task, text=f"{task.text}{ATTACHED}{quoted}", label="outside", attachments=(file,))
+    row = {"agent": agent.id, "kind": "chat", "revision": agent.current, "input": task.record(), "label": task.label}
+    return await runs.insert(conn, row)
+
+
+def _text(message: str) -> str:
     text = message.replace("\r\n", "\n").replace("\x00", "").strip()
     if not 0 < len(text) <= MAX_MESSAGE:
         raise errors.BadInput(f"A message has 1 to {MAX_MESSAGE} characters.")
-    await _ensure(database, name, model)
-    async with database.api() as conn:
-        agent = await agents.get(conn, name)
-        task = tasks.Task("text", text, "owner")
-        row = {"agent": agent.id, "kind": "chat", "revision": agent.current, "input": task.record(), "label": "owner"}
-        return await runs.insert(conn, row)
+    return text
+
+
+def _attached(file: Attached) -> str:
+    text = file.text.replace("\r\n", "\n").replace("\x00", "").strip()
+    if not 0 < len(text) <= MAX_ATTACHED:
+        raise errors.BadInput(f"An attached file is a text of 1 to {MAX_ATTACHED} characters.")
+    return text
+
+
+def _name(file: Attached) -> str:
+    """Without folders, and in one line."""
+    return " ".join(file.name.replace("\x00", "").replace("\\", "/").rpartition("/")[2].split())[:100] or "file"
+
+
+def said(task: tasks.Task) -> str:
+    """What the owner wrote, without what was attached."""
+    return task.text.partition(ATTACHED)[0] if task.attachments else task.text
 
 
 async def exists(database: pool.Database, name: str) -> bool:
@@ -60,9 +101,8 @@ async def exists(database: pool.Database, name: str) -> bool:
         return any(agent.name == name for agent in await agents.everyone(conn))
 
 
-async def _ensure(database: pool.Database, name: str, model: str | None) -> None:
-    if await exists(database, name):
-        return
+async def make(database: pool.Database, name: str, model: str | None, owner: int = agents.KEEPER) -> None:
+    """An agent that does nothing yet. Raises errors.BadAgent, errors.BadSetting, errors.Conflict."""
     apps.check_name(name)
     if not model:
         hint = "Set POCKETLET_MODEL (openai:gpt-5-mini, say) and the provider's key to make one of a sentence."
@@ -70,7 +110,7 @@ async def _ensure(database: pool.Database, name: str, model: str | None) -> None
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / name
         folders.write(folder, proposals.empty(name, model))
-        await portable.load(database, folder, origin="chat")
+        await portable.load(database, folder, origin="chat", owner=owner)
 
 
 async def events(database: pool.Database, run: int) -> AsyncIterator[Event]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pocketlet import clock, errors
 from pocketlet.agents import agent as agents
-from pocketlet.agents import revisions, thinking
+from pocketlet.agents import revisions, runs, thinking
 from pocketlet.db import pool, queries
 from pocketlet.learning import assertions as asserting
 from pocketlet.learning import cases, trials
@@ -85,6 +85,45 @@ async def _forecast(conn: pool.Conn, found: Sequence[cases.Case], price: prices.
     for row in await (await conn.execute(Q["calls"], {"runs": list(by_run)})).fetchall():
         needed[by_run[row["run"]]] += prices.cost(price, models.Usage(row["input_tokens"], row["output_tokens"], 0))
     return needed
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What one run's work would cost on another model, at the tokens of its recorded calls, beside what it cost (USD).
+
+    `listed`: where the price is from.
+    """
+
+    model: str
+    listed: str
+    before: Decimal
+    after: Decimal
+
+
+async def quote(
+    conn: pool.Conn, agent: agents.Agent, run: int, model: str, lookup: Callable[[str], str | None]
+) -> Quote:
+    """Nothing is begun by it. Raises errors.BadSetting, errors.NoModel, errors.UnknownPrice."""
+    endpoint = endpoints.resolve(model, lookup)
+    price = thinking.price_for(endpoint, (await revisions.load(conn, agent, agent.current)).manifest)
+    rows = await (await conn.execute(Q["calls"], {"runs": [run]})).fetchall()
+    calls = [models.Usage(row["input_tokens"], row["output_tokens"], 0) for row in rows]
+    after = sum((prices.cost(price, usage) for usage in calls), Decimal(0))
+    return Quote(endpoint.model, price.version, (await ledger.of_run(conn, run))["cost_usd"], after)
+
+
+async def replay(conn: pool.Conn, agent: agents.Agent, run: runs.Run, made: Quote) -> int:
+    """Queues the run's work once more on that model, with nothing sent: what it looked up then is told again. Its run.
+
+    Raises errors.Conflict, errors.OverBudget.
+    """
+    if run.kind != "run" or run.state not in runs.AT_REST:
+        raise errors.Conflict(f"Run {run.id} can't be done again now.", hint="Only a run that ended its work can be.")
+    budget = (await revisions.load(conn, agent, agent.current)).manifest.budget
+    await _check_budget(conn, agent, budget, [made.after])
+    case = await cases.keep(conn, agent, run.id)
+    draft = max(run.revision, agent.current)
+    return await trials.start(conn, agent, trials.Trial(run.revision, draft, case, "compare", model=made.model))
 
 
 async def _check_budget(

@@ -16,6 +16,7 @@ from pocketlet.learning import feedback
 Q = queries.load("corrections")
 MAX_BODY = 20_000
 MAX_SUBJECT = 500
+SWEPT = "forget-source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,83 @@ async def undo(conn: pool.Conn, agent: agents.Agent, row: int, comment: str = ""
     new = int(made["id"]) if made else 0
     said = feedback.Said("change", comment, None, {"act": "undo", "new": new, "from": row})
     return await _noted(conn, agent, before, said, f"memory corrected: memories {new}, as {before['id']} was")
+
+
+async def last_word(conn: pool.Conn, agent: agents.Agent, row: int) -> dict[str, Any]:
+    """The last correction that concerns a row: its `feedback` and `at`, and `act`, `row`, `new`, `from` or `version`.
+
+    Empty if there is none.
+    """
+    here = await _load(conn, agent, row)
+    values = {"agent": agent.id, "row": row, "version": here["v_to"]}
+    found = await (await conn.execute(Q["word"], values)).fetchone()
+    return {"feedback": found["id"], "at": found["at"], **found["about"]} if found else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Memories of one source: those that were kept from mails of `sender`, and, if `about`, those about them."""
+
+    sender: str
+    about: bool = False
+
+
+async def swept_by(conn: pool.Conn, agent: agents.Agent, sweep: Sweep) -> list[int]:
+    """The memories that count and that forgetting this source would end. Raises errors.BadInput."""
+    if not sweep.sender.strip() or len(sweep.sender) > 320:
+        raise errors.BadInput("Say whose memories.", hint="Give the address that their mails came from.")
+    values = {"agent": agent.id, "sender": sweep.sender.strip(), "about": sweep.about}
+    query = queries.named(Q["of_source"], schema=agent.name)
+    return [row["id"] for row in await (await conn.execute(query, values)).fetchall()]
+
+
+async def forget_source(conn: pool.Conn, agent: agents.Agent, sweep: Sweep, expected: int) -> Corrected:
+    """Ends all memories of a source at one version, with nothing in their place; `restore` takes it back.
+
+    Raises errors.BadInput, errors.NotFound (there is none), errors.Conflict (they are not `expected` many any more).
+    """
+    version = await _next_version(conn, agent)
+    rows = await swept_by(conn, agent, sweep)
+    if not rows:
+        raise errors.NotFound(f"{agent.name} remembers nothing of {sweep.sender}.")
+    if len(rows) != expected:
+        raise errors.Conflict(f"There are {len(rows)} memories now, not {expected}.", hint="Look again, then decide.")
+    values = {"ids": rows, "version": version}
+    await conn.execute(queries.named(Q["sweep"], schema=agent.name), values)
+    about = {"table": "memories", "act": SWEPT, "sender": sweep.sender.strip(), "about": sweep.about}
+    about |= {"version": version, "rows": len(rows)}
+    outcome = f"memory corrected: {len(rows)} memories of {sweep.sender.strip()} are forgotten"
+    return await _told(conn, agent, about, outcome)
+
+
+async def swept(conn: pool.Conn, agent: agents.Agent, number: int) -> dict[str, Any]:
+    """What a feedback forgot of a source (`about`), and whether that was `taken_back`. Raises errors.NotFound."""
+    found = await (await conn.execute(Q["swept"], {"agent": agent.id, "id": number})).fetchone()
+    if found is None:
+        raise errors.NotFound(f"Feedback {number} forgot no source.")
+    return dict(found)
+
+
+async def restore(conn: pool.Conn, agent: agents.Agent, number: int) -> Corrected:
+    """Takes back that a source was forgotten, by its feedback: new rows with the old labels.
+
+    Raises errors.NotFound, errors.Conflict (that was taken back already).
+    """
+    version = await _next_version(conn, agent)
+    found = await swept(conn, agent, number)
+    if found["taken_back"]:
+        raise errors.Conflict(f"What feedback {number} forgot is there again.", hint="Nothing was changed.")
+    values = {"then": found["about"]["version"], "version": version}
+    made = await conn.execute(queries.named(Q["copy_swept"], schema=agent.name), values)
+    about = {"table": "memories", "act": "restore", "of": number, "version": version, "rows": made.rowcount}
+    outcome = f"memory corrected: {made.rowcount} memories of {found['about']['sender']} are there again"
+    return await _told(conn, agent, about, outcome)
+
+
+async def _told(conn: pool.Conn, agent: agents.Agent, about: dict[str, Any], outcome: str) -> Corrected:
+    number = await feedback.store(conn, agent, None, feedback.Said("change", "", None, about))
+    await feedback.settle(conn, number, outcome)
+    return Corrected(number, 0, None, outcome)
 
 
 async def _load(conn: pool.Conn, agent: agents.Agent, row: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pocketlet import clock, errors
 from pocketlet.db import pool, queries
-from pocketlet.platform import oauth, templates, tokens, vault
+from pocketlet.platform import egress, oauth, templates, tokens, vault
 from pocketlet.platform.gateways import wire
 
 Q = queries.load("connections")
@@ -294,6 +294,7 @@ def holder(connection: Connection, secret: str) -> tokens.Holder:
 
 
 async def _check_usable(conn: pool.Conn, connection: Connection, agent_id: int | None) -> None:
+    await egress.check(conn)
     row = await (await conn.execute(Q["usable"], {"id": connection.id, "agent": agent_id})).fetchone()
     name = connection.name
     if row is None:

@@ -50,6 +50,14 @@ async def dismiss(conn: pool.Conn, number: int) -> None:
         raise errors.NotFound(f"There is no open notice {number}.", hint="`pocketlet inbox` lists them.")
 
 
+async def reopen(conn: pool.Conn, number: int) -> None:
+    """The owner dismissed it by mistake. Raises errors.Conflict if it was not dismissed, or has come up anew."""
+    if await (await conn.execute(Q["reopen"], {"id": number})).fetchone() is None:
+        raise errors.Conflict(
+            f"Notice {number} was not dismissed, or is open again.", hint="`pocketlet inbox` lists them."
+        )
+
+
 async def standing(conn: pool.Conn) -> list[dict[str, Any]]:
     """Open notices, the newest first."""
     return list(await (await conn.execute(Q["standing"])).fetchall())

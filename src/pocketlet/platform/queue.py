@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import procrastinate
@@ -34,9 +35,19 @@ STALLED = 900.0  # seconds after which a run that wrote nothing is taken from it
 Advance = Callable[[int], Awaitable[None]]
 
 
-async def register(database: pool.Database, role: str, mail_port: int | None = None) -> int:
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where this process listens, if it does: for mail, and for HTTP."""
+
+    mail: int | None = None
+    web: int | None = None
+
+
+async def register(database: pool.Database, role: str, ports: Ports | None = None) -> int:
     """This process as a worker row; its id. `role`: up, worker, demo or command."""
-    row = {"host": os.uname().nodename, "pid": os.getpid(), "role": role, "mail_port": mail_port}
+    listens = ports or Ports()
+    row = {"host": os.uname().nodename, "pid": os.getpid(), "role": role}
+    row |= {"mail_port": listens.mail, "web_port": listens.web}
     async with database.api() as conn:
         made = await (await conn.execute(Q["register"], row)).fetchone()
     return made["id"] if made else 0

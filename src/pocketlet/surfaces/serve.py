@@ -14,7 +14,7 @@ from pocketlet.agents import duties, worker
 from pocketlet.agents.waking import mails
 from pocketlet.db import pool
 from pocketlet.learning import hearing, kinds, replies
-from pocketlet.platform import database, installation, watchdog
+from pocketlet.platform import database, installation, queue, watchdog
 from pocketlet.platform.channels import opening
 from pocketlet.platform.gateways import listener, naming, origin, reception, submission
 from pocketlet.surfaces.web import app
@@ -52,7 +52,7 @@ async def serve(config: settings.Settings, role: str, started: Callable[[Up], No
         guard = asyncio.create_task(_guard(opened))
         try:
             part = "demo" if attached else role
-            async with worker.serving(opened, config, part, kinds.KINDS, mail_port=port, ears=EARS):
+            async with worker.serving(opened, config, part, kinds.KINDS, ports=queue.Ports(port, web), ears=EARS):
                 started(Up(role, str(config.home), port, web))
                 await stop.wait()
         finally:

@@ -252,6 +252,65 @@ async def draft_without(conn: pool.Conn, agent: agents.Agent, name: str) -> tupl
     return n, what
 
 
+async def put_by(conn: pool.Conn, agent: agents.Agent) -> dict[str, int]:
+    """Skills that the current revision does not have and one before it had: by name, the last that did."""
+    rows = await (await conn.execute(Q["put_by"], {"agent": agent.id, "n": agent.current})).fetchall()
+    return {row["name"]: row["revision"] for row in rows}
+
+
+async def draft_again(conn: pool.Conn, agent: agents.Agent, name: str) -> tuple[int, str]:
+    """A draft revision in which a skill is again as it was last, for the owner to adopt in this transaction.
+
+    Raises errors.NotFound, errors.Tampered (what is stored of it is not what was installed).
+    """
+    playbook = await _unmoved(conn, agent, agent.current)
+    last = (await put_by(conn, agent)).get(name)
+    if last is None:
+        raise errors.NotFound(f"{agent.name} had no skill {name!r} that is off now.")
+    before = await revisions.load(conn, agent, last)
+    one = next(one for one in await standings(conn, agent, last, before) if one.skill.name == name)
+    if one.state == "off":
+        raise errors.Tampered(one.problem, hint="Nothing was changed. Install it anew, from its source.")
+    what = f"skill {name} is on again, as in revision {last}"
+    n = await revisions.add(conn, agent, _with(playbook, one.skill), revisions.Change(what, parent=agent.current))
+    if one.upstream:
+        await conn.execute(Q["add"], _record(agent, n, one.skill, one.upstream))
+    return n, what
+
+
+def _record(agent: agents.Agent, n: int, skill: playbooks.Skill, came: Upstream) -> dict[str, object]:
+    return {
+        "agent": agent.id,
+        "revision": n,
+        "name": skill.name,
+        "source": came.source,
+        "commit": came.commit,
+        "digest": came.digest,
+        "installed": package.digest(skill.files),
+        "permissions": pool.jsonb(came.permissions.record()),
+        "files": pool.jsonb(dict(came.files)),
+        "others": pool.jsonb(dict(came.others)),
+    }
+
+
+async def draft_edited(
+    conn: pool.Conn, agent: agents.Agent, parent: int, name: str, files: Mapping[str, str]
+) -> tuple[int, str]:
+    """A draft revision in which a skill has these files, worked out for revision `parent`; for the owner to adopt.
+
+    Where it came from stays known, so that an update keeps the edit. Raises errors.NotFound, errors.Conflict,
+    errors.BadAgent.
+    """
+    playbook = await _unmoved(conn, agent, parent)
+    one = await find(conn, agent, name)
+    if one.state == "off":
+        raise errors.Conflict(f"The skill {name!r} is off: {one.problem}", hint="Install it anew, from its source.")
+    what = f"skill {name} edited"
+    change = revisions.Change(what, parent=agent.current)
+    n = await revisions.add(conn, agent, _with(playbook, playbooks.parse_skill(name, files)), change)
+    return n, what
+
+
 async def _unmoved(conn: pool.Conn, agent: agents.Agent, parent: int) -> playbooks.Playbook:
     """The playbook of the revision that still counts, with the agent held. Raises errors.Conflict."""
     await agents.lock(conn, agent.id)

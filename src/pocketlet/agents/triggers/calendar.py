@@ -158,6 +158,11 @@ def catch_up(policy: str, limit: int, window: timedelta, found: Iterable[Occurre
     return Plan([*waiting, *start], left.told())
 
 
+def local(instant: datetime, zone: str) -> datetime:
+    """What the clocks of an IANA time zone show at an instant, by the installed package's rules. Raises BadInput."""
+    return instant.astimezone(_zone(zone))
+
+
 def zones() -> frozenset[str]:
     """The names of all time zones, as the installed package tzdata has them: this machine's own are not looked at."""
     return _zones()

@@ -22,14 +22,28 @@ CREATE TABLE pocketlet.setting (
 );
 COMMENT ON TABLE pocketlet.setting IS 'Facts about this installation: its id, the version of the hardening in force.';
 
+CREATE TABLE pocketlet.owner (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name text NOT NULL UNIQUE CHECK (name ~ '^[a-z][a-z0-9_.-]{0,40}$'),
+  keeper boolean NOT NULL DEFAULT false,
+  password text,
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now()
+);
+COMMENT ON TABLE pocketlet.owner IS 'A person. Sees and changes her own agents, and what hangs on them.';
+COMMENT ON COLUMN pocketlet.owner.keeper IS 'Keeps the installation, too: secrets, channels, owners.';
+COMMENT ON COLUMN pocketlet.owner.password IS 'scrypt, with its salt and costs; null: none.';
+INSERT INTO pocketlet.owner (name, keeper) VALUES ('owner', true);
+
 CREATE TABLE pocketlet.agent (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   name text NOT NULL UNIQUE CHECK (name ~ '^[a-z][a-z0-9_]{0,40}$'),
+  owner_id bigint NOT NULL DEFAULT 1 REFERENCES pocketlet.owner,
   origin text NOT NULL DEFAULT 'import',
   current int,
   memory_version bigint NOT NULL DEFAULT 0,
   created_at timestamptz NOT NULL DEFAULT pocketlet.now()
 );
+COMMENT ON COLUMN pocketlet.agent.owner_id IS 'Whoever this is sees all that hangs on the agent, and nobody else does.';
 COMMENT ON COLUMN pocketlet.agent.current IS 'The revision that new runs are pinned to; rolling back moves this pointer.';
 COMMENT ON COLUMN pocketlet.agent.memory_version IS 'Bumped first in every memory write, so that a read can be repeated as of then.';
 
@@ -114,10 +128,70 @@ CREATE TABLE pocketlet.secret_grant (
 );
 COMMENT ON TABLE pocketlet.secret_grant IS 'Whose connections may use a secret; without a row, the platform''s own gateways alone.';
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.setting, pocketlet.agent, pocketlet.secret TO pd_api;
+GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.setting, pocketlet.owner, pocketlet.agent, pocketlet.secret TO pd_api;
 GRANT SELECT, INSERT, DELETE ON pocketlet.secret_grant TO pd_api;
 GRANT SELECT, INSERT ON pocketlet.lesson, pocketlet.revision, pocketlet.decision TO pd_api;
 GRANT SELECT ON pocketlet.revision_state TO pd_api;
+-- How owners, and the programs of owners, prove who they are.
+--
+--   owner ─▶ code ─▶ session   a code is used once, for the cookie of one browser
+--     └─▶ token                what a program shows: hashed, with scopes and an end
+CREATE TABLE pocketlet.login_code (
+  hash bytea PRIMARY KEY,
+  owner_id bigint NOT NULL REFERENCES pocketlet.owner ON DELETE CASCADE,
+  expires_at timestamptz NOT NULL
+);
+COMMENT ON TABLE pocketlet.login_code IS 'Gone once it is used.';
+
+CREATE TABLE pocketlet.session (
+  hash bytea PRIMARY KEY,
+  owner_id bigint NOT NULL REFERENCES pocketlet.owner ON DELETE CASCADE,
+  browser text NOT NULL DEFAULT '',
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  expires_at timestamptz NOT NULL,
+  last_used_at timestamptz NOT NULL DEFAULT pocketlet.now()
+);
+COMMENT ON TABLE pocketlet.session IS 'A browser that is logged in; the cookie itself is nowhere.';
+
+CREATE TABLE pocketlet.token (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  owner_id bigint NOT NULL REFERENCES pocketlet.owner ON DELETE CASCADE,
+  name text NOT NULL,
+  hash bytea NOT NULL UNIQUE,
+  scopes text[] NOT NULL CHECK (scopes <@ ARRAY['read', 'run', 'approve', 'admin'] AND cardinality(scopes) > 0),
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  expires_at timestamptz,
+  last_used_at timestamptz,
+  UNIQUE (owner_id, name)
+);
+COMMENT ON TABLE pocketlet.token IS 'What a program shows instead of a cookie; the token itself is nowhere.';
+
+CREATE TABLE pocketlet.answered (
+  owner_id bigint NOT NULL REFERENCES pocketlet.owner ON DELETE CASCADE,
+  key text NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
+  request bytea NOT NULL,
+  status int,
+  body text,
+  at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  PRIMARY KEY (owner_id, key)
+);
+COMMENT ON TABLE pocketlet.answered IS 'Answers to POSTs by their Idempotency-Key, for 24 hours; without a status: in flight.';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.login_code, pocketlet.session, pocketlet.token, pocketlet.answered TO pd_api;
+-- What an owner keeps for herself: questions that she asks of an agent's tables again and again.
+CREATE TABLE pocketlet.saved_query (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  owner_id bigint NOT NULL REFERENCES pocketlet.owner ON DELETE CASCADE,
+  agent_id bigint NOT NULL REFERENCES pocketlet.agent ON DELETE CASCADE,
+  name text NOT NULL CHECK (length(name) BETWEEN 1 AND 80),
+  query text NOT NULL CHECK (length(query) BETWEEN 1 AND 20000),
+  changed_at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  UNIQUE (owner_id, agent_id, name)
+);
+CREATE INDEX ON pocketlet.saved_query (agent_id);
+COMMENT ON TABLE pocketlet.saved_query IS 'A SELECT of the owner''s, run by the reader gate alone; %(name)s in it is asked for.';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.saved_query TO pd_api;
 -- Runs and their journal.
 CREATE TABLE pocketlet.worker (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -125,6 +199,7 @@ CREATE TABLE pocketlet.worker (
   pid int NOT NULL,
   role text NOT NULL CHECK (role IN ('up', 'worker', 'demo', 'command')),
   mail_port int,
+  web_port int,
   queue_worker bigint,
   started_at timestamptz NOT NULL DEFAULT pocketlet.now(),
   heartbeat timestamptz NOT NULL DEFAULT pocketlet.now()
@@ -300,6 +375,26 @@ COMMENT ON COLUMN pocketlet.notice.problem IS 'What makes two reports the same p
 COMMENT ON COLUMN pocketlet.notice.resolution IS 'How it ended: by itself (a later success), or by the owner''s word.';
 
 GRANT SELECT, INSERT, UPDATE ON pocketlet.notice TO pd_api;
+-- What an owner has read, and how she likes to look at the list of runs. (After runs, which it refers to.)
+CREATE TABLE pocketlet.seen (
+  owner_id bigint NOT NULL REFERENCES pocketlet.owner ON DELETE CASCADE,
+  run_id bigint NOT NULL REFERENCES pocketlet.run ON DELETE CASCADE,
+  at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  PRIMARY KEY (owner_id, run_id)
+);
+CREATE INDEX ON pocketlet.seen (run_id);
+COMMENT ON TABLE pocketlet.seen IS 'A run that the owner has opened, and when last. What failed after that is unread again.';
+
+CREATE TABLE pocketlet.saved_filter (
+  owner_id bigint NOT NULL REFERENCES pocketlet.owner ON DELETE CASCADE,
+  name text NOT NULL CHECK (length(name) BETWEEN 1 AND 60),
+  query jsonb NOT NULL,
+  at timestamptz NOT NULL DEFAULT pocketlet.now(),
+  PRIMARY KEY (owner_id, name)
+);
+COMMENT ON TABLE pocketlet.saved_filter IS 'A name for what the owner asks the list of runs for, again and again.';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.seen, pocketlet.saved_filter TO pd_api;
 -- Outside actions, the person's word on them, and what the owner allows once and for all.
 CREATE TABLE pocketlet.rule (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

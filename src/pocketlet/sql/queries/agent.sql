@@ -16,7 +16,7 @@ SELECT id, name, origin, coalesce(current, 0) AS current FROM pocketlet.agent OR
 
 -- begin --
 -- A new agent, unless the name is taken
-INSERT INTO pocketlet.agent (name, origin) VALUES (%(name)s, %(origin)s)
+INSERT INTO pocketlet.agent (name, origin, owner_id) VALUES (%(name)s, %(origin)s, %(owner)s)
 ON CONFLICT (name) DO NOTHING
 RETURNING id;
 

@@ -4,7 +4,7 @@ UPDATE pocketlet.agent SET memory_version = memory_version + 1 WHERE id = %(agen
 
 -- get --
 -- A row, whether or not it still counts; the run of an imported one was another installation's
-SELECT id, kind, entity, subject, integrity, secrecy, CASE WHEN v_from > 0 THEN origin_run END AS origin_run
+SELECT id, kind, entity, subject, integrity, secrecy, CASE WHEN v_from > 0 THEN origin_run END AS origin_run, v_to
   FROM (TABLE {schema}.memories UNION ALL TABLE {schema}.memories_before) AS every WHERE id = %(id)s;
 
 -- supersede --
@@ -39,3 +39,46 @@ SELECT about FROM pocketlet.feedback
 -- run --
 -- Whether it is this agent's
 SELECT id FROM pocketlet.run WHERE id = %(run)s AND agent_id = %(agent)s;
+
+-- word --
+-- The last that concerns a row, also if it was forgotten with all of its source, or came back with that
+SELECT f.id, f.at, f.about FROM pocketlet.feedback f
+  LEFT JOIN pocketlet.feedback s ON s.agent_id = f.agent_id AND f.about->>'act' = 'restore' AND to_jsonb(s.id) = f.about->'of'
+ WHERE f.agent_id = %(agent)s AND f.about->>'table' = 'memories'
+   AND (f.about->'row' = to_jsonb(%(row)s::bigint) OR f.about->'new' = to_jsonb(%(row)s::bigint)
+        OR f.about->'from' = to_jsonb(%(row)s::bigint)
+        OR (f.about->>'act' = 'forget-source' AND f.about->'version' = to_jsonb(%(version)s::bigint))
+        OR s.about->'version' = to_jsonb(%(version)s::bigint))
+ ORDER BY f.id DESC LIMIT 1;
+
+-- of_source --
+-- What runs on their mails kept, and what is about them; the run of an imported row was another installation's
+SELECT m.id FROM {schema}.memories m
+  LEFT JOIN pocketlet.run r ON m.v_from > 0 AND r.id = m.origin_run AND r.agent_id = %(agent)s
+ WHERE m.deleted_at IS NULL
+   AND (lower((r.input->>'sender') COLLATE "C") = lower(%(sender)s::text COLLATE "C")
+        OR (%(about)s AND lower(m.entity COLLATE "C") = lower(%(sender)s::text COLLATE "C")))
+ ORDER BY m.id;
+
+-- sweep --
+-- As supersede, of many at once
+WITH old AS (DELETE FROM {schema}.memories WHERE id = ANY (%(ids)s) AND deleted_at IS NULL RETURNING *)
+INSERT INTO {schema}.memories_before (id, kind, entity, at, subject, body, data, integrity, secrecy, author, origin_run,
+                                      origin_step, origin_ref, valid_from, valid_to, deleted_at, v_from, v_to, tsv)
+SELECT id, kind, entity, at, subject, body, data, integrity, secrecy, author, origin_run, origin_step, origin_ref, valid_from,
+       pocketlet.now(), deleted_at, v_from, %(version)s, tsv
+  FROM old;
+
+-- swept --
+-- A source that was forgotten, and whether that was taken back
+SELECT f.about, EXISTS (SELECT FROM pocketlet.feedback b WHERE b.agent_id = f.agent_id AND b.about->>'act' = 'restore'
+                           AND b.about->'of' = to_jsonb(f.id)) AS taken_back
+  FROM pocketlet.feedback f
+ WHERE f.agent_id = %(agent)s AND f.id = %(id)s AND f.about->>'act' = 'forget-source';
+
+-- copy_swept --
+-- All that ended in one version: it was that one act's
+INSERT INTO {schema}.memories (kind, entity, at, subject, body, data, integrity, secrecy, author, origin_run, origin_step,
+                               origin_ref, v_from)
+SELECT kind, entity, at, subject, body, data, integrity, secrecy, author, origin_run, origin_step, origin_ref, %(version)s
+  FROM {schema}.memories_before WHERE v_to = %(then)s ORDER BY id;

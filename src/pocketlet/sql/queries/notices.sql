@@ -23,6 +23,12 @@ UPDATE pocketlet.notice SET resolved_at = pocketlet.now(), resolution = %(how)s
 UPDATE pocketlet.notice SET resolved_at = pocketlet.now(), resolution = 'dismissed by the owner'
  WHERE id = %(id)s AND resolved_at IS NULL RETURNING id;
 
+-- reopen --
+-- By the owner's word, too; not if the problem has a newer notice
+UPDATE pocketlet.notice n SET resolved_at = NULL, resolution = ''
+ WHERE n.id = %(id)s AND n.resolved_at IS NOT NULL AND n.resolution = 'dismissed by the owner'
+   AND NOT EXISTS (SELECT FROM pocketlet.notice o WHERE o.problem = n.problem AND o.resolved_at IS NULL) RETURNING n.id;
+
 -- standing --
 -- What is open, the newest first
 SELECT n.id AS notice, a.name AS agent, n.problem, n.title, n.hint, n.run_id AS run, n.count, n.first_at, n.last_at

@@ -1,10 +1,11 @@
 -- register --
 -- A process that works on runs
-INSERT INTO pocketlet.worker (host, pid, role, mail_port) VALUES (%(host)s, %(pid)s, %(role)s, %(mail_port)s) RETURNING id;
+INSERT INTO pocketlet.worker (host, pid, role, mail_port, web_port)
+VALUES (%(host)s, %(pid)s, %(role)s, %(mail_port)s, %(web_port)s) RETURNING id;
 
 -- workers --
 -- Those that are alive
-SELECT id, host, pid, role, mail_port, started_at FROM pocketlet.worker
+SELECT id, host, pid, role, mail_port, web_port, started_at FROM pocketlet.worker
  WHERE heartbeat > pocketlet.now() - make_interval(secs => %(dead_after)s) ORDER BY id;
 
 -- hand_back --

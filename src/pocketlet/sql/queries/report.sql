@@ -15,9 +15,10 @@ SELECT l.name, l.topic, l.body, l.predicate AS when, l.authority, l.since, l.fee
 -- timings --
 -- Of each step: when it was done, the seconds that it took (waiting for the owner aside), and what the model call cost
 SELECT s.seq, s.kind, s.tool, s.error, s.at,
-       coalesce((s.meta->>'seconds')::float8, 0) AS seconds,
-       coalesce((SELECT sum(l.cost) FROM pocketlet.ledger l WHERE l.run_id = r.id AND l.step_seq = s.seq), 0) AS cost_usd
-  FROM pocketlet.step s JOIN pocketlet.run r ON r.id = s.run_id
+       coalesce((s.meta->>'seconds')::float8, 0) AS seconds, coalesce(l.cost_usd, 0) AS cost_usd
+  FROM pocketlet.step s
+  LEFT JOIN (SELECT step_seq, sum(cost) AS cost_usd FROM pocketlet.ledger WHERE run_id = %(run)s GROUP BY step_seq) l
+    ON l.step_seq = s.seq
  WHERE s.run_id = %(run)s ORDER BY s.seq;
 
 -- effects --

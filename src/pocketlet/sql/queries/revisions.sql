@@ -56,7 +56,7 @@ SELECT r.n AS revision, r.parent, r.reason, r.author, r.feedback_id AS feedback,
   LEFT JOIN LATERAL (SELECT o.author, o.because, o.evidence FROM pocketlet.decision o
                       WHERE o.agent_id = r.agent_id AND o.revision = r.n
                       ORDER BY o.verdict = 'rollback', o.id DESC LIMIT 1) d ON true
- WHERE r.agent_id = %(agent)s ORDER BY r.n DESC;
+ WHERE r.agent_id = %(agent)s AND (%(below)s::int IS NULL OR r.n < %(below)s) ORDER BY r.n DESC LIMIT %(most)s;
 
 -- before --
 -- What counted before this revision first did

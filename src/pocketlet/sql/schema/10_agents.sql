@@ -22,14 +22,28 @@ CREATE TABLE pocketlet.setting (
 );
 COMMENT ON TABLE pocketlet.setting IS 'Facts about this installation: its id, the version of the hardening in force.';
 
+CREATE TABLE pocketlet.owner (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name text NOT NULL UNIQUE CHECK (name ~ '^[a-z][a-z0-9_.-]{0,40}$'),
+  keeper boolean NOT NULL DEFAULT false,
+  password text,
+  created_at timestamptz NOT NULL DEFAULT pocketlet.now()
+);
+COMMENT ON TABLE pocketlet.owner IS 'A person. Sees and changes her own agents, and what hangs on them.';
+COMMENT ON COLUMN pocketlet.owner.keeper IS 'Keeps the installation, too: secrets, channels, owners.';
+COMMENT ON COLUMN pocketlet.owner.password IS 'scrypt, with its salt and costs; null: none.';
+INSERT INTO pocketlet.owner (name, keeper) VALUES ('owner', true);
+
 CREATE TABLE pocketlet.agent (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   name text NOT NULL UNIQUE CHECK (name ~ '^[a-z][a-z0-9_]{0,40}$'),
+  owner_id bigint NOT NULL DEFAULT 1 REFERENCES pocketlet.owner,
   origin text NOT NULL DEFAULT 'import',
   current int,
   memory_version bigint NOT NULL DEFAULT 0,
   created_at timestamptz NOT NULL DEFAULT pocketlet.now()
 );
+COMMENT ON COLUMN pocketlet.agent.owner_id IS 'Whoever this is sees all that hangs on the agent, and nobody else does.';
 COMMENT ON COLUMN pocketlet.agent.current IS 'The revision that new runs are pinned to; rolling back moves this pointer.';
 COMMENT ON COLUMN pocketlet.agent.memory_version IS 'Bumped first in every memory write, so that a read can be repeated as of then.';
 
@@ -114,7 +128,7 @@ CREATE TABLE pocketlet.secret_grant (
 );
 COMMENT ON TABLE pocketlet.secret_grant IS 'Whose connections may use a secret; without a row, the platform''s own gateways alone.';
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.setting, pocketlet.agent, pocketlet.secret TO pd_api;
+GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.setting, pocketlet.owner, pocketlet.agent, pocketlet.secret TO pd_api;
 GRANT SELECT, INSERT, DELETE ON pocketlet.secret_grant TO pd_api;
 GRANT SELECT, INSERT ON pocketlet.lesson, pocketlet.revision, pocketlet.decision TO pd_api;
 GRANT SELECT ON pocketlet.revision_state TO pd_api;

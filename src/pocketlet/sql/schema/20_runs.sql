@@ -5,6 +5,7 @@ CREATE TABLE pocketlet.worker (
   pid int NOT NULL,
   role text NOT NULL CHECK (role IN ('up', 'worker', 'demo', 'command')),
   mail_port int,
+  web_port int,
   queue_worker bigint,
   started_at timestamptz NOT NULL DEFAULT pocketlet.now(),
   heartbeat timestamptz NOT NULL DEFAULT pocketlet.now()

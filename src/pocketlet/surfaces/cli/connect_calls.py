@@ -4,16 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pocketlet import errors, settings
+from pocketlet import settings
 from pocketlet.surfaces.cli import output, session
 
 if TYPE_CHECKING:
     from pocketlet.db import pool
-    from pocketlet.platform import connections
-    from pocketlet.platform.gateways import wire
 
 WAIT_SECONDS = 900.0
-MOST_TESTED = 3
 
 
 @click.command()
@@ -42,53 +39,9 @@ def _size(row: dict[str, Any]) -> str:
 
 
 async def _test(database: "pool.Database", name: str, path: str) -> list[dict[str, Any]]:
-    from pocketlet.platform import audit, connections
+    from pocketlet.platform import connection_calls
 
-    async with database.api() as conn:
-        found = await connections.get(conn, name)
-    paths = [path] if path else [one.path for one in found.allow if one.method == "GET" and "{" not in one.path]
-    allowed = [one for one in paths if connections.matching(found, "GET", one) is not None][:MOST_TESTED]
-    if not allowed:
-        raise errors.Refused(
-            f"GET {path} is not allowed." if path else "No GET without a parameter in its path is allowed.",
-            hint=f"`pocketlet connect test {name} --path /PATH`, for a path that `connect show {name}` allows.",
-        )
-    rows = [await _tried(database, found, one) for one in allowed]
-    async with database.api() as conn:
-        await audit.write(conn, audit.Entry("owner", "connection.test", name, details={"calls": rows}))
-    return rows
-
-
-async def _tried(database: "pool.Database", found: "connections.Connection", path: str) -> dict[str, Any]:
-    from pocketlet.platform import connections
-
-    reply, used = await _sent(database, found, path)
-    if reply.status == 401:
-        async with database.api() as conn:
-            again = await connections.rejected(conn, _key(), found, used)
-        if again:
-            reply, _ = await _sent(database, found, path)
-    kind = reply.headers.get("content-type", "").partition(";")[0][:60]
-    return {
-        "call": f"GET {path}",
-        "status": reply.status,
-        "bytes": len(reply.body),
-        "truncated": reply.truncated,
-        "type": kind,
-    }
-
-
-async def _sent(
-    database: "pool.Database", found: "connections.Connection", path: str
-) -> "tuple[wire.Reply, list[wire.Secret]]":
-    from pocketlet.platform import connections
-    from pocketlet.platform.gateways import wire
-
-    async with database.api() as conn:
-        await connections.take(conn, found)
-        secrets, scrub = await connections.credentials(conn, _key(), found, None)
-    request = wire.Request("GET", path, headers=dict(found.headers))
-    return await wire.send(connections.target(found), request, secrets, scrub), secrets
+    return await connection_calls.tried(database, settings.read().home, name, path)
 
 
 @click.command()

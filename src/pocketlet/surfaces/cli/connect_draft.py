@@ -12,14 +12,13 @@ if TYPE_CHECKING:
 
 FETCH_SECONDS = 60.0
 SOURCES = ("openapi", "curl", "base_url")
-DEFAULT_NAMES = {"bearer": "TOKEN", "basic": "LOGIN", "header": "KEY", "query": "KEY"}
 
 
 async def made(name: str, options: dict[str, Any]) -> "connections.Draft":
     """The draft that the options of `connect add` describe, checked. Raises errors.BadInput, errors.Unreachable."""
     from dataclasses import replace
 
-    from pocketlet.platform import connection_changes, connections
+    from pocketlet.platform import connection_changes, connection_login, connections
 
     if not connections.NAME.fullmatch(name):
         raise errors.BadInput(
@@ -31,7 +30,7 @@ async def made(name: str, options: dict[str, Any]) -> "connections.Draft":
         key: options[key] for key in ("max_bytes", "seconds", "per_day") if options[key] is not None
     }
     if options["auth"] or options["secret"] or options["client_id"]:
-        caps["auth"] = _auth(name, options, draft.auth)
+        caps["auth"] = connection_login.auth(name, options, draft.auth)
     return connection_changes.checked(replace(draft, notes=options["note"], **caps))
 
 
@@ -103,39 +102,6 @@ async def _fetched(url: str, pinned: tuple[str, ...]) -> bytes:
             f"The document can't be read: {'it is too large' if reply.truncated else f'status {reply.status}'}."
         )
     return reply.body
-
-
-def _auth(name: str, options: dict[str, Any], proposed: "connections.Auth") -> "connections.Auth":
-    """The way to log in that the options name, instead of the proposed one."""
-    from pocketlet.platform import connections, oauth
-
-    kind, own = options["auth"] or proposed.kind, connections.prefix(name)
-    if kind == "none":
-        return connections.Auth()
-    if kind.startswith("oauth2"):
-        known = proposed.client or oauth.Client("", "")
-        public = options["public"] and kind == "oauth2-code"
-        client = oauth.Client(
-            options["token_url"] or known.token_url,
-            options["client_id"] or known.client_id,
-            "" if public else options["secret"] or known.secret or f"{own}CLIENT_SECRET",
-            options["authorize_url"] or known.authorize_url,
-            tuple(options["scope"]) or known.scopes,
-            options["client_auth"],
-        )
-        return connections.Auth(kind, (), client)
-    if not options["auth"] and len(proposed.places) != 1:
-        raise errors.BadInput("--secret goes with --auth.", hint=f"--auth {' | '.join(connections.AUTHS[1:])}")
-    place = connections.Place(
-        kind, options["secret"] or own + DEFAULT_NAMES[kind], options["header"] or options["query"], options["prefix"]
-    )
-    return connections.Auth(kind, (place if options["auth"] else _renamed(proposed.places[0], place.secret),))
-
-
-def _renamed(place: "connections.Place", secret: str) -> "connections.Place":
-    from dataclasses import replace
-
-    return replace(place, secret=secret)
 
 
 def tell(found: "connections.Connection | connections.Draft") -> None:

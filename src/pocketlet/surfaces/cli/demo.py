@@ -1,6 +1,7 @@
 """`pocketlet demo crm`: the whole story, on this machine, without a key or an account."""
 
 import asyncio
+import json
 import os
 import shutil
 import sys
@@ -40,12 +41,34 @@ def crm(*, seed: int, as_json: bool) -> None:
         raise SystemExit(1)
 
 
+@command.command(help="The story's pages in a browser, with the stand-in for the model; runs until Ctrl-C.")
+@click.option("--no-open", is_flag=True, help="Do not open a browser.")
+@output.as_json
+def pages(*, no_open: bool, as_json: bool) -> None:
+    """Looks at what the story left, corrects it, and sees what comes of it."""
+    from pocketlet import settings
+    from pocketlet.demo import looking
+    from pocketlet.surfaces.cli import opening
+
+    def started(url: str) -> None:
+        if as_json:
+            click.echo(json.dumps({"url": url}))  # in one line, as it runs on
+        else:
+            output.line(f"The pages of the demo are at {url}/ . The model is a stand-in. Ctrl-C ends it.")
+            if not no_open:
+                opening.browse(url)
+        sys.stdout.flush()
+
+    asyncio.run(looking.serve(settings.read(), started))
+
+
 def _missed(facts: dict[str, list[dict[str, str]]]) -> list[str]:
     return [step["id"] for step in facts["steps"] if not step["ok"]]
 
 
 NEXT = """
 What to type next:
+  {program} demo pages             the same in a browser: read a run, correct it, see the change tried
   {program} runs crm               every run of the story
   {program} show {run}                one of them: briefing, each step, effects, cost
   {program} sql crm "select order_no, promised_on from sales limit 5"

@@ -7,6 +7,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Start": {
         "demo": ("demo:command", "Shows what Pocketlet does, offline."),
         "up": ("up:command", "Starts Postgres, the worker and the listeners; runs until Ctrl-C."),
+        "open": ("opening:command", "Open the pages in a browser, logged in."),
         "down": ("machine:down", "Stop the workers of this machine, and Postgres."),
         "status": ("machine:status", "Show what runs, what waits and what today has cost."),
         "doctor": ("doctor:doctor", "Check the installation, and say what to do about what is wrong."),
@@ -68,6 +69,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "Say how you are told of problems, questions and results: mail, webhook, Telegram.",
         ),
         "secret": ("secret:secret", "Keep keys and passwords, sealed."),
+        "owner": ("owner:owner", "Say who sees which agents, and how they log in."),
+        "token": ("token:token", "Let programs use the API: each has scopes, and an end."),
     },
     "Look": {
         "sql": ("sql:sql", "Read an agent's data with one SELECT."),

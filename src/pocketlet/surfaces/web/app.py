@@ -7,14 +7,14 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from pocketlet import errors, settings
 from pocketlet.agents import links as addresses
 from pocketlet.db import pool
 from pocketlet.platform import queue
-from pocketlet.surfaces.web import guard, links, problems, webhooks
+from pocketlet.surfaces.web import assets, entry, guard, links, login, pages, problems, screens, v1, webhooks
 
 log = logging.getLogger(__name__)
 #: Of these the health check wants to see one alive; a command's own worker is gone with the command.
@@ -31,7 +31,8 @@ def made(
         return await _health(database)
 
     decisions, page = links.Decisions(database, config.home), addresses.url("", "{token}")
-    routes = [
+    known = entry.Entry(database, config)
+    routes: list[BaseRoute] = [
         Route("/health", health, methods=["GET"]),
         Route(
             "/hooks/{agent}/{trigger}",
@@ -40,6 +41,10 @@ def made(
         ),
         Route(page, decisions.show, methods=["GET"]),
         Route(page, decisions.decide, methods=["POST"]),
+        Route("/static/{stamp}/{name:path}", assets.serve, methods=["GET"]),
+        *login.routes(known),
+        *v1.routes(known),
+        *[screen.route(known) for screen in screens.SCREENS],
     ]
     handlers = {HTTPException: _unrouted, errors.PocketletError: _failed, pool.DatabaseError: _failed}
     app = Starlette(routes=routes, exception_handlers=handlers)
@@ -57,8 +62,10 @@ async def _health(database: pool.Database) -> Response:
     return JSONResponse({"postgres": True, "worker": bool(alive)}, 200 if alive else 503)
 
 
-async def _unrouted(_: Request, error: Exception) -> Response:
+async def _unrouted(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 404 and "text/html" in request.headers.get("accept", ""):  # a person followed an old link
+        return pages.said(request, "There is nothing here", "No page has this address.", "Today's is at /.", status=404)
     if status == 405:
         return problems.answer(405, "method", "This is asked for in another way.")
     return problems.answer(status, "none", "There is nothing here.")

@@ -1,5 +1,6 @@
 """The page of a signed link: it shows what would be sent, and takes one answer. Looking at it decides nothing."""
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -17,6 +18,7 @@ from pocketlet import errors
 from pocketlet.agents import links
 from pocketlet.db import pool
 from pocketlet.surfaces.web import pages
+from pocketlet.surfaces.web.screens import screen
 
 LONGEST = 20_000  # bytes of a form
 REASON = 2_000  # characters of a reason
@@ -78,12 +80,13 @@ async def _read(request: Request) -> dict[str, str] | None:
         return None
     raw = bytearray()
     try:
-        async for part in request.stream():
-            raw += part
-            if len(raw) > LONGEST:
-                return None
+        async with asyncio.timeout(screen.PATIENCE):
+            async for part in request.stream():
+                raw += part
+                if len(raw) > LONGEST:
+                    return None
         return dict(parse_qsl(raw.decode("ascii"), max_num_fields=10, keep_blank_values=True))
-    except (ClientDisconnect, ValueError):
+    except (TimeoutError, ClientDisconnect, ValueError):
         return None
 
 

@@ -2,26 +2,63 @@
 
 import functools
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import cast
 
 import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from pocketlet.platform import compose
+from pocketlet.surfaces.web import assets, prose
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         finalize=_drawn,
     )
+    known = cast(dict[str, object], made.globals)
+    known["asset"] = assets.url
+    made.filters |= {"instant": instant, "day": day, "money": money, "total": total, "seconds": seconds}
+    made.filters |= {"prose": prose.prose, "sql": prose.sql}
+    known["parts"] = made.get_template("parts.html").module
+    return made
+
+
+def instant(time: datetime) -> str:
+    """RFC 3339, in UTC."""
+    return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def day(time: datetime) -> str:
+    """As people read it, in UTC."""
+    return f"{time.astimezone(UTC):%a %d %b %Y, %H:%M} UTC"
+
+
+def money(value: Decimal | float) -> str:
+    """USD to a hundredth of a cent, as in runs."""
+    return f"${value:.4f}"
+
+
+def total(value: Decimal | float) -> str:
+    """USD to a cent, as in totals."""
+    return f"${value:.2f}"
+
+
+def seconds(value: float) -> str:
+    """A duration: 40 ms, 4.5 s, 3 min 20 s."""
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    return f"{value:.1f} s" if value < 100 else f"{value // 60:.0f} min {value % 60:.0f} s"
 
 
 def _drawn(value: object) -> object:
@@ -31,7 +68,7 @@ def _drawn(value: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A template with its title. Only the page's own styles apply, and it loads nothing."""
+    """A template with its title. It loads nothing but our own files."""
 
     template: str
     title: str
