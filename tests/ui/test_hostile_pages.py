@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.ui, pytest.mark.timeout(600)]
 
 FOREIGN = 'document.querySelectorAll(\'[href*="evil.example"],[src],[hx-get],form[action*="evil"],base,iframe\')'
 #: Screens that show nothing of anybody's, or the parameters of their address alone.
-OWN = {"/new", "/agents/{agent}/connect"}
+OWN = {"/new", "/agents/{agent}/connect", "/agents/{agent}/task"}
 #: Parts of pages, while something is under way.
 LATER = {"/agents/{agent}/chat/{run}/live", "/feedback/{feedback}/progress", "/runs/{run}/steps"}
 
@@ -63,7 +63,7 @@ async def poisoned(_chromium: None) -> AsyncGenerator[Poisoned]:
     with household.lived_in() as house:
         also = await furnishing.furnish(house)
         run = await poison.spread(house)
-        places = await every_place.found(house.url, [f"/runs/{run}", *also])
+        places = await every_place.found(house.url, [f"/runs/{run}", "/agents/crm", "/agents/crm/task", *also])
         broken = [one for one in places.broken if "?" not in one]
         assert not broken, "\n".join([*broken, house.said()])
         yield Poisoned(house, run, {pattern: found for pattern, found in places.pages.items() if found}, places.missing)
