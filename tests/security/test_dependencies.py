@@ -12,7 +12,7 @@ PINNED = dict(
     for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     if line and not line.startswith("#")
 )
-MOST = 110  # distributions, tools for development and all extras among them: a ratchet
+MOST = 112  # distributions, tools for development (a browser, an API tester) and all extras among them: a ratchet
 #: Of an editable installation, of setuptools, and of coverage, which does nothing unless it is told to.
 KNOWN_PTH = {"_editable_impl_pocketlet.pth", "distutils-precedence.pth", "a1_coverage.pth"}
 

@@ -37,7 +37,7 @@ def test_two_demos_in_one_home(cli: command_line.Cli, tmp_path: Path) -> None:
 
 
 async def test_a_demo_beside_a_worker(cli: command_line.Cli, db: pool.Database) -> None:
-    worker = await queue.register(db, "up", 2525)
+    worker = await queue.register(db, "up", queue.Ports(2525))
     try:
         told = cli("demo", "crm")
     finally:
