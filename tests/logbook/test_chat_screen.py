@@ -184,18 +184,6 @@ async def test_a_message_needs_a_key_and_is_said_once(attended: Desk, shop: str)
         assert foreign.status_code == 404
 
 
-async def test_stop_and_try_again(desk: Desk) -> None:
-    """Without a worker: the turn waits, is stopped at once, and waits again."""
-    async with desk.client() as client:
-        asked = await client.post("/v1/agents/crm/chat", json={"message": "Hello."}, headers=key("stop"))
-        place = f"/v1/agents/crm/chat/{asked.json()['run']}"
-        stopped = (await client.post(f"{place}/stop")).json()
-        assert stopped["state"] in ("stopped", "running", "done")
-        if stopped["state"] == "stopped":
-            assert (await client.post(f"{place}/retry", headers=key("retry"))).json()["state"] == "queued"
-            assert (await client.post(f"{place}/stop")).json()["state"] == "stopped"
-
-
 async def test_the_pages_work_without_a_script(attended: Desk) -> None:
     async with await attended.browser() as browser:
         page = await browser.get("/new?job=1")

@@ -274,6 +274,18 @@ async def test_a_call_shows_connection_and_secret_by_name_and_no_value(desk: Des
     assert not [text for text in found if value in text]
 
 
+async def test_a_turn_of_the_talk_is_stopped_and_tried_again(desk: Desk, writer: agents.Agent) -> None:
+    """Without a worker: the turn waits, is stopped at once, and waits again."""
+    async with desk.client() as client:
+        said = {"message": "Hello."}
+        asked = await client.post(f"/v1/agents/{writer.name}/chat", json=said, headers={"idempotency-key": "hello"})
+        place = f"/v1/agents/{writer.name}/chat/{asked.json()['run']}"
+        assert (await client.post(f"{place}/stop")).json()["state"] == "stopped"
+        again = await client.post(f"{place}/retry", headers={"idempotency-key": "again"})
+        assert again.json()["state"] == "queued"
+        assert (await client.post(f"{place}/stop")).json()["state"] == "stopped"
+
+
 async def test_a_run_is_started_stopped_gone_on_with_and_done_again(desk: Desk, writer: agents.Agent) -> None:
     async with desk.client() as client:
         key = keyed()
