@@ -8,15 +8,13 @@ import asyncio
 import json
 import random
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
+from bench import listening
 
 from pocketlet import settings
 from pocketlet.agents import agent as agents
@@ -24,8 +22,6 @@ from pocketlet.agents import journal, portable, runs
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool
 from pocketlet.platform import database
-from pocketlet.platform.gateways import listener
-from pocketlet.surfaces.web import app
 
 OPENS = 1.0  # seconds until the page of a run with 2,000 steps is there
 VISIBLE = 0.25  # seconds from the commit of a step until a page has it, 95 %
@@ -39,30 +35,6 @@ LEDGER = """INSERT INTO pocketlet.ledger (agent_id, agent, run_id, step_seq, kin
   input_tokens, output_tokens, price, price_version)
   VALUES (%s, 'long', %s, %s, 'run', 'openai:none', 'settled', '{}', 0.001, 0.0005, 900, 40, '{}', 'bench')"""
 ROWS = "name\tcity\tspent\n" + "".join(f"Customer {n}\tTown {n}\t{n * 7}.50\n" for n in range(8)) + "(8 rows)"
-
-
-async def serve(home: str) -> None:
-    """The listener, until it is ended."""
-    config = settings.read({"POCKETLET_HOME": home})
-    async with (
-        database.opened(config) as opened,
-        listener.listening(0, lambda number: app.made(opened, config, number)) as port,
-    ):
-        print(port, flush=True)
-        await asyncio.Event().wait()
-
-
-@asynccontextmanager
-async def serving(home: Path) -> AsyncGenerator[str]:
-    """Its address."""
-    command = [sys.executable, "-m", "bench.ui_run", "--serve", str(home)]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    try:
-        assert process.stdout
-        yield f"http://127.0.0.1:{int(await process.stdout.readline())}"
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 class Long:
@@ -178,7 +150,8 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
             long = Long(opened, agent)
             number = await long.begin()
             await long.write(options.steps)
-            async with serving(config.home) as url:
+            async with listening.serving(config.home) as port:
+                url = f"http://127.0.0.1:{port}"
                 taken, size = await opening(url, number, options.times)
                 delays = await visible(url, number, long, options.live, options.seed)
     slowest, late = max(taken), statistics.quantiles(delays, n=20)[-1]
@@ -200,12 +173,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=10, help="how often the page is opened")
     parser.add_argument("--live", type=int, default=100, help="steps that are followed")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--serve", default="", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.serve:
-        asyncio.run(serve(options.serve))
-    else:
-        print(json.dumps(asyncio.run(measure(options))))
+    print(json.dumps(asyncio.run(measure(parser.parse_args()))))
 
 
 if __name__ == "__main__":

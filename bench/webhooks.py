@@ -5,15 +5,14 @@ import asyncio
 import json
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+from bench import listening
 
 from pocketlet import settings
 from pocketlet.agents import agent as agents
@@ -21,8 +20,6 @@ from pocketlet.agents import portable
 from pocketlet.agents.triggers import stored
 from pocketlet.db import pool
 from pocketlet.platform import database, signatures, vault
-from pocketlet.platform.gateways import listener
-from pocketlet.surfaces.web import app as web
 
 MANIFEST = """
 name = "hooked"
@@ -39,30 +36,6 @@ COUNTS = """
 SELECT (SELECT count(*) FROM pocketlet.slot WHERE agent_id = %s) AS slots,
        (SELECT count(*) FROM pocketlet.run WHERE agent_id = %s) AS runs
 """
-
-
-async def serve(home: str) -> None:
-    """The receiver, a process of its own: prints its port, and answers until it is ended."""
-    config = settings.read({"POCKETLET_HOME": home})
-    async with (
-        database.opened(config) as opened,
-        listener.listening(0, lambda port: web.made(opened, config, port)) as port,
-    ):
-        print(port, flush=True)
-        await asyncio.Event().wait()
-
-
-@asynccontextmanager
-async def receiver(home: str) -> AsyncGenerator[int]:
-    """The port of a receiver on this home."""
-    command = [sys.executable, "-m", "bench.webhooks", "--serve", home]
-    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    try:
-        assert process.stdout
-        yield int(await process.stdout.readline())
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 def request(port: int, identity: str, at: int, body: bytes) -> bytes:
@@ -120,7 +93,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
             agent = await ready(opened, config, Path(folder) / "agent")
             async with opened.api() as conn:
                 at = int((await stored.now(conn)).timestamp())
-            async with receiver(str(config.home)) as port:
+            async with listening.serving(config.home) as port:
                 load = Load(port, options, at)
                 began = time.perf_counter()
                 async with asyncio.TaskGroup() as lanes:
@@ -144,16 +117,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--size", type=int, default=500, help="bytes of a body")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--serve", metavar="HOME", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def main() -> int:
     """Prints the figures; 1 unless each id is one slot and one run."""
     options = parse()
-    if options.serve:
-        asyncio.run(serve(options.serve))
-        return 0
     told = asyncio.run(measure(options))
     print(f"  {told['deliveries']} deliveries of {told['distinct']} events: {told['runs']} runs, {told['slots']} slots")
     print(f"  {told['deliveries_per_second']} a second; p50 {told['p50_ms']} ms, p99 {told['p99_ms']} ms")

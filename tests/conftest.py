@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from pocketlet import settings
@@ -16,6 +17,8 @@ from pocketlet.db import pool
 from pocketlet.platform import apps, database
 
 _numbers = itertools.count(1)
+hypothesis.settings.register_profile("untimed", deadline=None)  # how long an example takes is no matter of a test
+hypothesis.settings.load_profile("untimed")
 
 
 @contextmanager

@@ -133,11 +133,12 @@ def runs_end(case: Case, calls: int) -> Iterator[Violation]:
 async def screens_clean(case: Case, most: int = 60) -> list[Violation]:
     """I12: what a terminal shows of the newest runs and of what waits holds no character that hides or steers.
 
-    There is no web page yet; what `pocketlet show` and `approvals` print is what is judged.
+    What `pocketlet show` and `approvals` print is judged here; pages are judged by `make test-ui`.
     """
     found: list[Violation] = []
     for row in [run for run in case.of("runs") if run["state"] in AT_REST][-most:]:
-        document = await show._report(case.ground.database, row["id"])
+        async with case.ground.database.api() as conn:
+            document = await show._report(conn, row["id"])
         text = _printed(document)
         hidden = {
             character for character in text if character not in "\n\t" and unicodedata.category(character) in HIDING

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import logging
 import random
 import sys
 import time
@@ -150,6 +151,7 @@ def parse() -> argparse.Namespace:
 
 def main() -> int:
     """Prints the figures; 1 if anything was lost, doubled or not finished."""
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # it tells of each restart that we make
     line, wrong = asyncio.run(run(parse()))
     for text in wrong[:40]:
         print(f"  {text}")

@@ -12,12 +12,6 @@ Z = 1.96  # of a normal distribution, at 95 %
 TARGET = 2  # matching runs within which a feedback is to be followed
 
 
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """The smallest value that at least `share` of all do not exceed; None of nothing."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
-
-
 def success_area(played: player.Played) -> float:
     """AUS: the mean score of all items."""
     return statistics.fmean(played.scores) if played.scores else 0.0

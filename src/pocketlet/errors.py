@@ -25,6 +25,7 @@ PocketletError                      exit code
 │       └── ServiceUncertain        7   it may have left: the service may have done it, or not
 ├── BadModelReply                   7   the model answered with something that can't be used
 ├── GateRefusal                     4   the reader gate refused or stopped a query
+│   ├── GateBusy                    4   it reads others of the same owner now
 │   └── EgressRefused               4   the egress wire refused a request: nothing was sent
 ├── LostRun                         1   the run belongs to another worker now (stale fence)
 ├── MailRejected                    1   the mail server answered that it does not take this message
@@ -215,6 +216,12 @@ class GateRefusal(PocketletError):
     """The reader gate refused this query."""
 
     exit_code = 4
+
+
+class GateBusy(GateRefusal):
+    """Other queries of yours are being read."""
+
+    default_hint = "Nothing was read: ask again once one of them has ended, in a few seconds."
 
 
 class EgressRefused(GateRefusal):

@@ -8,12 +8,11 @@ from contextlib import asynccontextmanager
 from email.message import Message
 from pathlib import Path
 
-#: Where the next connection goes wrong: answers with a code, or hangs up before or after it kept the message.
-FAULTS = ("rcpt 550", "rcpt 451", "data 554", "data 451", "drop before", "drop after")
-
 
 class MailServer:
-    """`faults` are used up one a connection; without one, everything is taken."""
+    """`faults` are used up one a connection; without one, everything is taken. One is an answer with a code, such as
+    `rcpt 550` or `data 451`, or hanging up, `drop before` or `drop after` it kept the message.
+    """
 
     def __init__(self, maildir: Path) -> None:
         self.url = ""

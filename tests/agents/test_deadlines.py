@@ -9,7 +9,7 @@ from workshop import Workshop, mail
 from pocketlet import errors
 from pocketlet.agents import deadlines, manifest, runs
 from pocketlet.db import pool
-from pocketlet.platform import breaker, notices, queue
+from pocketlet.platform import breaker, leases, notices, queue
 
 TURN = "UPDATE pocketlet.run SET deadline_at = deadline_at - interval '1 hour' WHERE id = %s RETURNING id"
 LOSE = "UPDATE pocketlet.run SET state = 'running', worker_id = NULL WHERE id = %s RETURNING id"
@@ -192,8 +192,8 @@ async def test_a_run_that_the_owner_tries_again_is_not_set_apart_any_more(shop: 
 
 async def test_without_a_heartbeat_no_work_goes_on(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process slept: what it was at ends before its next act, as others may have it."""
-    monkeypatch.setattr(queue, "DEAD_AFTER", 0.2)
-    lease = queue.Lease()
+    monkeypatch.setattr(leases, "DEAD_AFTER", 0.2)
+    lease = leases.Lease()
     with pytest.raises(errors.NoPostgres):
         async with lease.held():
             await asyncio.Event().wait()
@@ -204,7 +204,7 @@ async def test_without_a_heartbeat_no_work_goes_on(shop: Workshop, monkeypatch: 
     assert acts == []
 
 
-async def _asleep(lease: queue.Lease, acts: list[str]) -> None:
+async def _asleep(lease: leases.Lease, acts: list[str]) -> None:
     async with lease.held():
         lease.renew(asyncio.get_running_loop().time() - 60)  # it slept for a minute
         await asyncio.sleep(0)

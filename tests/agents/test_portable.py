@@ -329,7 +329,6 @@ def _folder_of(shop: Workshop) -> Path:
     return shop.mail.maildir.parent / shop.name
 
 
-slugs = st.from_regex(r"[a-z0-9][a-z0-9-]{0,20}", fullmatch=True)
 printable = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00\r"), max_size=60)
 
 

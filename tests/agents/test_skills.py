@@ -160,7 +160,7 @@ def test_an_archive_that_lies_about_sizes_is_read_only_so_far(tmp_path: Path) ->
 
 
 @given(st.binary(max_size=400), st.sampled_from(["a.zip", "a.tgz", "a.tar"]), st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_mangled_archives_end_in_a_plain_error(tmp_path: Path, noise: bytes, name: str, dice: random.Random) -> None:
     path = tmp_path / name
     if name == "a.zip":

@@ -56,7 +56,7 @@ class Desk:
         async with self.database.api() as conn:
             secret = await owners.new_session(conn, await owners.by_name(conn, owner), "test")
         fields = {"sec-fetch-site": "same-origin", "origin": self.url}
-        return httpx2.AsyncClient(base_url=self.url, headers=fields, cookies={"pocketlet": secret})
+        return httpx2.AsyncClient(base_url=self.url, headers=fields, cookies={f"pocketlet-{self.port}": secret})
 
 
 @contextmanager

@@ -132,6 +132,25 @@ async def test_who_used_it_when(tidy: Desk, service: outside_service.Service) ->
         assert (await client.get("/v1/agents/helper/connections")).json()["items"][0]["last"]["verdict"] == "deny"
 
 
+async def test_who_does_not_keep_the_installation_sees_names_alone(
+    tidy: Desk, service: outside_service.Service
+) -> None:
+    async with tidy.client() as client, tidy.client("second") as other, await tidy.browser("second") as browser:
+        await client.post("/v1/connections", json=wanted(service))
+        async with tidy.database.api() as conn:
+            await connection_changes.grant(conn, "shop", "foreign")
+            await conn.execute(b"""UPDATE pocketlet.connection SET headers = '{"X-Key": "k-1-of-the-shop"}'""")
+        whole = (await client.get("/v1/connections/shop")).json()
+        names = (await other.get("/v1/connections/shop")).json()
+        listed = (await other.get("/v1/agents/foreign/connections")).json()["items"]
+        page = (await browser.get("/agents/foreign/connections/shop")).text
+    assert (whole["headers"], whole["pinned"]) == ({"X-Key": "k-1-of-the-shop"}, ["127.0.0.1"])
+    assert (names["headers"], names["pinned"], names["login"]["secrets"]) == ({"X-Key": ""}, [], {})
+    assert listed == [names]
+    assert "What it allows" in page
+    assert "Pinned to" not in page
+
+
 async def test_another_owner_sees_and_changes_nothing(tidy: Desk, service: outside_service.Service) -> None:
     async with tidy.client() as client, tidy.client("second") as other:
         await client.post("/v1/connections", json=wanted(service))

@@ -45,6 +45,7 @@ def test_what_counts_at_once_and_was_not_tried_needs_more_than_approving() -> No
     scopes = {one.name: one.scope for one in table.ENDPOINTS}
     made = [
         "changes.edit",
+        "costs.budget",
         "skills.edit",
         "skills.install",
         "skills.off",
@@ -79,7 +80,7 @@ async def test_a_problem_says_its_code_and_its_run(desk: Desk) -> None:
     ],
 )
 async def test_nobody_gets_anything_without_being_known(desk: Desk, method: str, path: str) -> None:
-    fields = {"sec-fetch-site": "same-origin", "cookie": "pocketlet=guess"}
+    fields = {"sec-fetch-site": "same-origin", "cookie": f"pocketlet-{desk.port}=guess"}
     async with httpx2.AsyncClient(base_url=desk.url, headers=fields) as nobody:
         answer = await nobody.request(method, path.replace("{", "").replace("}", ""))
     assert (answer.status_code, answer.headers.get("location", "")[:6]) in ((401, ""), (303, "/login"))

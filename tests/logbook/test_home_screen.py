@@ -6,6 +6,7 @@ import pytest
 import reading_ground as ground
 from desks import Desk
 
+from pocketlet import errors
 from pocketlet.agents import agent as agents
 from pocketlet.agents import revisions
 from pocketlet.platform import notices
@@ -48,7 +49,6 @@ async def test_what_the_agent_did_is_said_in_a_sentence_out_of_rows(desk: Desk) 
     assert "Policy blocked" in crm["sentence"]
     assert "nothing was sent there" in crm["sentence"]
     assert any(one["trigger"] == "mail" and one["due"] >= 4 for one in found["triggers"])
-    assert found["restore_drill_at"] is None
 
 
 def test_a_sentence_leaves_out_what_there_was_not() -> None:
@@ -101,6 +101,40 @@ async def test_a_notice_is_dismissed_and_brought_back(desk: Desk, hanna: agents.
         assert (await browser.post("/notices/x/dismiss", data={})).status_code == 404
     async with desk.database.api() as conn:
         await notices.dismiss(conn, number)
+
+
+@pytest.mark.parametrize(
+    ("problem", "hint", "shown", "to"),
+    [
+        ("trigger:0:late", "It is tried again; `pocketlet slot list` says when.", "It is tried again.", "triggers"),
+        ("channel:0:failing", "Log in. `pocketlet channel test x` tries it.", "Log in.", "channels"),
+        ("connection:shop", "`pocketlet connect login shop` asks anew.", "", "connections/shop"),
+        ("disk:low:x", "Free some: `pocketlet doctor` says where.", "Free some: <code>pocketlet doctor</code>", ""),
+    ],
+)
+async def test_a_page_has_links_where_a_terminal_has_commands(
+    desk: Desk, hanna: agents.Agent, problem: str, hint: str, shown: str, to: str
+) -> None:
+    async with desk.database.api() as conn:
+        number = await notices.report(conn, notices.Notice(problem, "Something is wrong.", hint, hanna.id))
+    async with desk.client("hanna") as hers, await desk.browser("hanna") as browser:
+        [told] = [one for one in (await hers.get("/v1/home")).json()["notices"] if one["notice"] == number]
+        page = (await browser.get("/")).text
+        await hers.post(f"/v1/notices/{number}/dismiss")
+    item = page[page.index("Something is wrong.") : page.index(f"/notices/{number}/dismiss")]
+    assert (told["hint"], told["to"]) == (hint, f"/agents/hanna/{to}" if to else "")
+    assert shown in item
+    assert ("<code>pocketlet" in item, f'href="/agents/hanna/{to}"' in item) == (not to, bool(to))
+
+
+def test_what_failed_goes_on_from_its_page() -> None:
+    row = dict.fromkeys(("run", "agent", "title", "error", "ended_at"))
+    hints = [errors.NoModel("x").hint, errors.OverBudget("x").hint]
+    told = [home.Failed.model_construct(**row, hint=hint).plain for hint in hints]
+    assert told == [
+        "Check the provider's variables (base URL and key), then “Go on from the last step”.",
+        "A day's budget is whole again at 0:00 UTC: then “Go on from the last step”.",
+    ]
 
 
 async def test_what_came_up_anew_is_not_opened_twice(desk: Desk, hanna: agents.Agent) -> None:
@@ -222,6 +256,6 @@ async def test_the_page_says_it_without_a_script(desk: Desk) -> None:
         answer = await browser.get("/")
     assert answer.status_code == 200
     assert "crm worked on" in answer.text
-    assert re.search(r"Last restore drill</dt><dd>never", answer.text)
+    assert "<dt>Spent today</dt>" in answer.text
     assert "style=" not in answer.text
     assert not re.findall(r'class="[^"]*\bprimary\b', answer.text)

@@ -19,6 +19,7 @@ FOUND = {
     "agent": "SELECT 'crm'",
     "run": "SELECT max(id)::text FROM pocketlet.run",
     "feedback": "SELECT max(id)::text FROM pocketlet.feedback",
+    "case": "SELECT max(id)::text FROM pocketlet.cases",
     "approval": "SELECT coalesce(max(id), 1)::text FROM pocketlet.approval",
     "slot": "SELECT coalesce(max(id), 1)::text FROM pocketlet.slot",
     "reply": "SELECT coalesce(max(id), 1)::text FROM pocketlet.incoming",
@@ -36,6 +37,8 @@ FOUND = {
     "skill": "SELECT 'shipping'",
     "connection": "SELECT 'mail'",
     "secret": "SELECT 'POCKETLET_SMTP_URL'",
+    "server": "SELECT 'files'",
+    "channel": "SELECT 'mail'",
     "query": "SELECT '1'",
     "filter": "SELECT '1'",
     "rule": "SELECT '1'",
@@ -46,6 +49,7 @@ FOUND = {
 }
 OWN = re.compile(r"\b(crm|sales|shop\.example)\b")
 WATCHED = ("agent", "run", "revision", "decision", "feedback", "effect", "approval", "secret", "secret_grant", "slot")
+WATCHED += ("cases", "trial", "mcp_server", "mcp_grant", "channel")
 
 
 def names(path: str) -> list[str]:

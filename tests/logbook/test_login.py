@@ -1,6 +1,8 @@
 """How owners come in: codes that are good once, cookies, passwords, tokens with scopes and an end."""
 
 import asyncio
+import os
+import subprocess
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -13,6 +15,12 @@ from pocketlet.platform import owners
 from pocketlet.surfaces.web import login
 
 FIELDS = {"sec-fetch-site": "same-origin"}
+ASK = """import sys, urllib.request as u
+try:
+    print(u.urlopen(u.Request(sys.argv[1], headers={"cookie": sys.argv[2]})).status)
+except u.HTTPError as error:
+    print(error.code)
+"""
 
 
 def visitor(desk: Desk) -> httpx2.AsyncClient:
@@ -34,6 +42,28 @@ async def test_a_code_is_good_once(desk: Desk) -> None:
     async with visitor(desk) as other:
         assert (await other.post("/login", data={"code": code})).status_code == 403
         assert (await other.get("/")).status_code == 303
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+async def test_a_cookie_is_good_for_the_user_who_logged_in(desk: Desk) -> None:
+    """A browser sends it to every port of this machine: what another user of it serves there reads it."""
+    async with desk.database.api() as conn:
+        code = await owners.new_code(conn, await owners.by_name(conn, "second"))
+    async with visitor(desk) as browser:
+        assert (await browser.post("/login", data={"code": code})).status_code == 303
+        [(name, secret)] = [one for one in browser.cookies.items() if one[0].startswith("pocketlet-")]
+    assert name == f"pocketlet-{desk.port}", "two installations leave each other's alone"
+
+    def ask(user: str, *more: str) -> str:
+        command = ["/usr/bin/python3", "-c", ASK, f"{desk.url}/v1/agents", "; ".join((f"{name}={secret}", *more))]
+        done = subprocess.run(command, user=user, capture_output=True, text=True, check=True, timeout=60)
+        return done.stdout.strip()
+
+    assert [await asyncio.to_thread(ask, user) for user in ("root", "nobody", "root")] == ["200", "401", "200"]
+    async with httpx2.AsyncClient(
+        base_url=desk.url, headers={"x-forwarded-for": "1", "cookie": f"{name}={secret}"}
+    ) as far:
+        assert (await far.get("/v1/agents")).status_code == 401, "nor for whoever says that a proxy sends him"
 
 
 async def test_two_at_once_get_one_session(desk: Desk) -> None:
@@ -62,7 +92,7 @@ async def test_a_password_logs_in_and_a_new_one_logs_all_browsers_out(desk: Desk
 async def test_logging_out_ends_the_session_itself(desk: Desk) -> None:
     browser = await desk.browser("second")
     async with browser:
-        secret = browser.cookies["pocketlet"]
+        secret = browser.cookies[f"pocketlet-{desk.port}"]
         assert (await browser.get("/")).status_code == 200
         await browser.post("/logout", data={})
         async with desk.database.api() as conn:

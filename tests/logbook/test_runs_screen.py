@@ -190,6 +190,7 @@ async def test_two_runs_side_by_side(desk: Desk) -> None:
     before, after = desk.run_of("known-customer"), desk.run_of("policy-followed")
     async with desk.client() as mine, await desk.browser() as browser:
         found = (await mine.get(f"/v1/runs/compare?a={before}&b={after}")).json()
+        blocked = (await mine.get(f"/v1/runs/compare?a={before}&b={desk.run_of('attack')}")).json()
         page = await browser.get("/runs/compare", params={"run": [str(after), str(before)]})
         one = await browser.get("/runs/compare", params={"run": [str(after)]})
     assert (found["a"]["run"], found["b"]["run"], found["about"], found["cut"]) == (before, after, "mail", False)
@@ -197,7 +198,9 @@ async def test_two_runs_side_by_side(desk: Desk) -> None:
     lines = [(line["mark"], line["text"]) for line in found["diff"]]
     assert ("+", "As an apology we would like to offer you 10 % off this order.") in lines
     assert (" ", "Kind regards") in lines
-    assert all(pair["a"]["word"] == pair["b"]["word"] for pair in found["steps"] if pair["a"] and pair["b"])
+    said = [pair["b"]["said"] for pair in blocked["steps"] if pair["b"] and pair["b"]["tool"] == "send_mail"]
+    assert said == ["Blocked by policy"]
+    assert all(pair["a"]["tool"] == pair["b"]["tool"] for pair in found["steps"] if pair["a"] and pair["b"])
     assert len(found["steps"]) >= found["a"]["steps"]
     assert page.status_code == 200
     assert f"<h1>Run {before} beside run {after}</h1>" in page.text

@@ -85,6 +85,24 @@ async def test_triggers_say_what_they_do(desk: Desk, roused: agents.Agent) -> No
     assert (news["editable"], news["upcoming"], news["catch_up_words"]) == (False, [], "")
 
 
+async def test_a_run_that_was_kept_from_acting_is_worded_as_runs_are(desk: Desk) -> None:
+    said = "crm wanted to send a mail to collector@evil.example, and policy refused. Nothing was sent."
+    run = desk.run_of("attack")
+    async with desk.client() as mine, await desk.browser() as browser:
+        told = (await mine.get("/v1/agents/crm/triggers")).json()["items"]
+        [slot] = [one for one in (await mine.get("/v1/agents/crm/slots")).json()["items"] if one["run"] == run]
+        page = (await browser.get("/agents/crm/triggers")).text
+        alone = (await browser.get(f"/slots/{slot['slot']}")).text
+        runs = (await browser.get("/agents/crm/runs")).text
+    [health] = [one["today"] for one in told if one["name"] == "mail"]
+    assert (health["failed"], health["held_back"]) == (1, 1)
+    assert (slot["state"], slot["outcome"], slot["held"], slot["reason"]) == ("failed", "blocked", "policy", said)
+    assert "1 kept from acting" in page
+    for shown in (page, alone, runs):
+        assert ('class="state state-blocked"' in shown, said in shown) == (True, True)
+        assert "state-failed" not in shown
+
+
 async def test_a_schedule_is_told_before_it_is_made(desk: Desk) -> None:
     async with desk.client() as mine:
         found = await mine.get("/v1/schedules", params={"schedule": "every day at 2:30", "zone": "Europe/Berlin"})

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
@@ -16,6 +17,7 @@ from pocketlet.platform.gateways import listener
 from pocketlet.surfaces.web import app as web
 from pocketlet.surfaces.web import guesses
 
+LEAVE = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1]))).send(b'x')"
 ASK = "import urllib.request as u, sys; print(u.urlopen(sys.argv[1]).status)"
 
 
@@ -40,6 +42,25 @@ async def test_another_user_of_the_machine_logs_in(port: int) -> None:
 
     asked = await asyncio.to_thread(ask)
     assert "401" in asked.stderr, asked.stdout + asked.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not sys.platform.startswith("linux"), reason="only root can be somebody else")
+def test_who_asks_and_is_gone_at_once_is_not_taken_for_root() -> None:
+    """Linux gives a connection that nobody holds any more to user 0."""
+    with socket.create_server(("127.0.0.1", 0)) as here:
+        number = here.getsockname()[1]
+        subprocess.run(["/usr/bin/python3", "-c", LEAVE, str(number)], user="nobody", check=True, timeout=60)
+        taken, peer = here.accept()
+        with taken:
+            while _state(peer) not in ("05", "06"):  # until it is one that is only waited for
+                assert not neighbours.same_user(peer, (here.getsockname()[0], number))
+            assert neighbours.user(peer, ("127.0.0.1", number)) is None
+            assert not neighbours.same_user(peer, ("127.0.0.1", number))
+
+
+def _state(peer: tuple[str, int]) -> str:
+    lines = neighbours.TABLE.read_text(encoding="ascii").splitlines()
+    return next(line.split()[3] for line in lines if line.split()[1].endswith(f":{peer[1]:04X}"))
 
 
 @pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded", "via", "x-forwarded-proto", "x-real-ip"])
@@ -70,4 +91,4 @@ async def test_a_new_password_ends_codes_too(db: pool.Database) -> None:
         code = await owners.new_code(conn, owner)
         await owners.set_password(conn, "gone", "correct horse battery")
         assert await owners.use_code(conn, code) is None
-        await owners.remove(conn, "gone")
+        await owners.remove(conn, "gone", no_login=True)

@@ -106,7 +106,7 @@ def test_any_secret_in_any_form_is_found(secret: str, data: st.DataObject) -> No
     assert scrubbing.MASK in clean
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(SECRETS, st.integers(0, 2**32))
 @example("0000000000<\\", 0)
 def test_a_stream_is_scrubbed_as_the_whole_is(secret: str, seed: int) -> None:

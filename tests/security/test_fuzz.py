@@ -80,4 +80,4 @@ async def test_random_statements(arena: pool.Database, seed: int) -> None:
             assert await answer(arena, "SELECT 1")
         assert await attempts.evidence(judge) == before
     # A grammar that makes only nonsense, or nothing bad, would prove little.
-    assert COUNT // 10 < read < COUNT // 2 - COUNT // 10
+    assert COUNT // 20 < read < COUNT // 2 - COUNT // 10

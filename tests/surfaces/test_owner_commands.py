@@ -22,7 +22,12 @@ async def test_an_owner_comes_gets_a_password_and_goes(cli: Cli, db: pool.Databa
         assert not listed["ann"]["keeper"]
         assert listed["owner"]["keeper"]
     finally:
-        assert cli("owner", "remove", "ann", "--json").json == {"owner": "ann", "removed": True}
+        last = cli("owner", "remove", "ann", "--json")
+        gone = cli("owner", "remove", "ann", "--no-login", "--json")
+    assert (last.code, last.json["error"]["kind"]) == (6, "Conflict")
+    assert "nobody would log in any more" in last.json["error"]["message"]
+    assert "pocketlet owner password owner" in last.json["error"]["hint"]
+    assert gone.json == {"owner": "ann", "removed": True}
     assert cli("owner", "remove", "ann").code == 6
     kept = cli("owner", "remove", "owner")
     assert (kept.code, "keeps this installation" in kept.err) == (6, True)

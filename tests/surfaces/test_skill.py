@@ -106,6 +106,14 @@ def test_a_skill_is_removed_and_brought_back(desk: command_line.Cli, tmp_path: P
     assert "as installed" in desk("skill", "list", "desk").out
 
 
+def test_a_skill_that_was_written_here_has_no_upstream(desk: command_line.Cli, tmp_path: Path) -> None:
+    (tmp_path / "desk" / "skills").mkdir()
+    (tmp_path / "invoices").rename(tmp_path / "desk" / "skills" / "invoices")
+    assert desk("agent", "import", "--replace", tmp_path / "desk").code == 0
+    refused = desk("skill", "update", "desk", "invoices")
+    assert (refused.code, refused.err.splitlines()[0]) == (2, "Error: The skill 'invoices' was written here.")
+
+
 def test_what_can_not_be_read_is_one_sentence(desk: command_line.Cli, tmp_path: Path) -> None:
     (tmp_path / "broken.zip").write_bytes(b"PK")
     (tmp_path / "list.json").write_text("[{")
@@ -174,7 +182,7 @@ LINES = st.tuples(
     st.sampled_from(NAMES), st.sampled_from(NAMES), st.lists(LINES, max_size=4), st.sampled_from(["", "b", "b: c"]),
     st.sampled_from(FRAMES),
 )  # fmt: skip
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_lint_says_what_the_reference_validator_says(
     tmp_path: Path, folder: str, name: str, lines: list[tuple[str, str]], about: str, frame: str
 ) -> None:

@@ -111,7 +111,7 @@ def crons(draw: st.DrawFn) -> str:
     return " ".join([draw(part) for part in (minute, hour, day, month, weekday)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(crons(), places())
 def test_any_schedule_agrees_with_the_oracle(cron: str, place: tuple[str, datetime]) -> None:
     zone, begins = place
@@ -119,7 +119,7 @@ def test_any_schedule_agrees_with_the_oracle(cron: str, place: tuple[str, dateti
     assert told(cron, zone, begins, until) == oracle.Rule(cron).due(oracle.walk(zone, begins, until))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     crons(),
     places(),
@@ -135,7 +135,7 @@ def test_ticks_lose_and_double_nothing(cron: str, place: tuple[str, datetime], c
     assert [due for _, due in whole] == sorted(due for _, due in whole)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(crons(), places(), st.lists(st.integers(-86_400, 86_400), max_size=12))
 def test_a_clock_that_jumps_loses_and_doubles_nothing(cron: str, place: tuple[str, datetime], jumps: list[int]) -> None:
     zone, begins = place

@@ -189,7 +189,7 @@ def same(one: str, other: str) -> bool:
     return all(calendar.upcoming(first, start, 60) == calendar.upcoming(second, start, 60) for start in starts)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.builds(" ".join, st.tuples(*(st.sampled_from(parts) for parts in FIELD.values()))))
 @example("10 0-23 * * *")
 @example("0 0-23 * * *")
@@ -211,7 +211,7 @@ PARTS = sorted(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(PARTS), max_size=9).map(" ".join) | st.text(max_size=40))
 def test_any_text_is_a_schedule_or_bad_input(text: str) -> None:
     try:

@@ -107,6 +107,10 @@ INSERT INTO pocketlet.mcp_server (name, transport, url) VALUES (%(name)s, 'http'
 INSERT INTO pocketlet.mcp_tool (server_id, tool, description, schema, annotations, digest, fault)
 SELECT id, %(short)s, %(long)s, '{}', '{}', repeat('a', 64), %(short)s FROM pocketlet.mcp_server;
 INSERT INTO pocketlet.mcp_grant SELECT mcp_server.id, agent.id FROM pocketlet.mcp_server, pocketlet.agent;
+INSERT INTO pocketlet.channel (name, kind, address, about, secret, sender, failures, not_before)
+VALUES (%(name)s, 'mail', %(short)s, '{problems}', %(short)s, %(short)s, 3, '2030-01-01');
+INSERT INTO pocketlet.delivery (channel_id, subject, telling, kind, class, state, title, body, said)
+SELECT id, %(short)s, 1, 'problem', 'unsafe', 'failed', %(short)s, %(long)s, %(long)s FROM pocketlet.channel;
 UPDATE pocketlet.skill_source SET source = %(short)s, commit_id = %(short)s;
 UPDATE pocketlet.ledger SET model = 'x:' || %(short)s, error = %(short)s WHERE id %% 2 = 0;
 UPDATE pocketlet.worker SET host = %(short)s;

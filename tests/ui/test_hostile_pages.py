@@ -25,7 +25,8 @@ pytestmark = [pytest.mark.ui, pytest.mark.timeout(600)]
 
 FOREIGN = 'document.querySelectorAll(\'[href*="evil.example"],[src],[hx-get],form[action*="evil"],base,iframe\')'
 #: Screens that show nothing of anybody's, or the parameters of their address alone.
-OWN = {"/new", "/agents/{agent}/connect", "/agents/{agent}/task"}
+FORMS = ("connect", "mcp-add", "channel-add", "removal", "task")
+OWN = {"/new"} | {f"/agents/{{agent}}/{form}" for form in FORMS}
 #: Parts of pages, while something is under way.
 LATER = {"/agents/{agent}/chat/{run}/live", "/feedback/{feedback}/progress", "/runs/{run}/steps"}
 

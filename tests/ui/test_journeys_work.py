@@ -66,6 +66,10 @@ class Person(walking.Walk):
             await self.page.keyboard.press("ArrowRight")
         await expect(radio).to_be_checked()
 
+    async def reads(self, where: str, text: str) -> None:
+        """It says so there, or soon does."""
+        await expect(self.page.locator(where).first).to_contain_text(text)
+
     async def looks(self, name: str) -> None:
         """A picture of where the journey led, on which axe finds nothing, and nothing is cut off."""
         await self.sight.shot(f"journey-{name}-{self.way.name}")
@@ -89,21 +93,22 @@ def person(visit, house: household.House, way: walking.Way) -> Callable[[str], A
     return opens
 
 
-def letter(house: household.House, subject: str) -> int:
-    """The customer whom the shop knows writes again; the run, whose answer waits for the owner."""
-    mail = message_from_bytes((house.home / "demo" / "mails" / "known.eml").read_bytes(), policy=policy.SMTP)
-    for name, value in (("Subject", subject), ("Message-ID", f"<{subject.replace(' ', '-')}@customer.example>")):
-        mail.replace_header(name, value)
-    told = house.command("run", "crm", "--input", "-", stdin=mail.as_bytes().decode())
-    return told["run"]
+class Letter:
+    """The customer whom the shop knows writes again; then the answer of `run` waits for the owner."""
 
+    def __init__(self, house: household.House, subject: str) -> None:
+        self.house, self.subject = house, subject
+        mail = message_from_bytes((house.home / "demo" / "mails" / "known.eml").read_bytes(), policy=policy.SMTP)
+        for name, value in (("Subject", subject), ("Message-ID", f"<{subject.replace(' ', '-')}@customer.example>")):
+            mail.replace_header(name, value)
+        self.run: int = house.command("run", "crm", "--input", "-", stdin=mail.as_bytes().decode())["run"]
 
-def sent(house: household.House, subject: str) -> list[str]:
-    """The mails of that subject that left the machine, as text."""
-    folder = Path(parse_qs(urlsplit(house.environment["POCKETLET_SMTP_URL"]).query)["sent"][0])
-    mails = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in folder.glob("*/*")]
-    found = [mail for mail in mails if str(mail["Subject"]).endswith(subject)]
-    return [str(mail.get_content()) for mail in found]  # pyright: ignore[reportAttributeAccessIssue]
+    def answers(self) -> list[list[str]]:
+        """Those that left the machine, each as words."""
+        folder = Path(parse_qs(urlsplit(self.house.environment["POCKETLET_SMTP_URL"]).query)["sent"][0])
+        mails = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in folder.glob("*/*")]
+        found = [mail for mail in mails if str(mail["Subject"]).endswith(self.subject)]
+        return [str(mail.get_content()).split() for mail in found]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 async def test_describe_a_job_and_get_an_agent(person, way, record_property) -> None:
@@ -115,15 +120,15 @@ async def test_describe_a_job_and_get_an_agent(person, way, record_property) -> 
         await me.write(me.page.get_by_label("The model that it thinks with"), "openai:standin")
     await me.press(me.first("button", "Describe it to the manager"))
     await expect(me.first("button", "Accept")).to_be_visible(timeout=LATER)
-    await expect(me.page.locator(".card")).to_contain_text("waits for you")
+    await me.reads(".card", "waits for you")
     await me.looks("describe-proposed")
     await me.press(me.first("button", "Accept"))
-    await expect(me.page.get_by_role("status").first).to_contain_text("counts from now on")
-    await expect(me.page.locator(".card")).to_contain_text("counts now")
+    await me.reads("[role=status]", "counts from now on")
+    await me.reads(".card", "counts now")
     await me.looks("describe")
     await me.press(me.first("link", "See the playbook"))
     await expect(me.page.get_by_role("heading", level=1)).to_have_text("Playbook")
-    await expect(me.page.locator(".blamed")).to_contain_text("Look things up before you write")
+    await me.reads(".blamed", "Look things up before you write")
     record_property("journey", "describe a job and get an agent")
 
 
@@ -169,70 +174,68 @@ async def teach(me: Person) -> None:
 
 
 async def test_feedback_becomes_a_change_that_counts_and_is_taken_back(person, house, way, record_property) -> None:
-    me = await person(f"/runs/{letter(house, f'Still waiting, says {way.name}')}")
+    mail = Letter(house, f"Still waiting, says {way.name}")
+    me = await person(f"/runs/{mail.run}")
     await teach(me)
     await me.looks("feedback-tried")
     await me.press(me.first("button", "Accept", exact=True))
-    await expect(me.page.locator("#progress")).to_contain_text("It counts")
+    await me.reads("#progress", "It counts")
     record_property("journey", "feedback and accept a revision")
     before = len(me.acts)
     await me.press(me.first("button", "Undo: back to revision"))
-    await expect(me.page.locator("#progress")).to_contain_text("It was taken back")
+    await me.reads("#progress", "It was taken back")
     assert len(me.acts) - before <= 2
     await me.looks("feedback-undone")
     record_property("journey", "roll back")
 
 
 async def test_approve(person, house, way, record_property) -> None:
-    subject = f"Late again, says {way.name}"
-    run = letter(house, subject)
+    mail = Letter(house, f"Late again, says {way.name}")
     me = await person("/")
-    await me.press(me.page.locator("main li.item").filter(has_text=f"Run {run}").get_by_role("link").first)
-    shown = me.page.locator("details[open] article.letter")
-    await expect(shown).to_contain_text(f"Re: {subject}")
-    text = await shown.locator("pre").inner_text()
+    await me.press(me.page.locator("main li.item").filter(has_text=f"Run {mail.run}").get_by_role("link").first)
+    shown = "details[open] article.letter"
+    await me.reads(shown, f"Re: {mail.subject}")
+    text = await me.page.locator(shown).locator("pre").inner_text()
     await me.looks("approve-letter")
     await me.press(me.page.locator("details[open]").get_by_role("button", name="Send", exact=True))
     await expect(me.page.get_by_role("status").first).to_be_visible()
     await me.looks("approve")
-    await rests(me, run)
-    assert [mail.split() for mail in sent(house, subject)] == [text.split()]
+    await rests(me, mail.run)
+    assert mail.answers() == [text.split()]
     record_property("journey", "approve")
 
 
 async def test_edit_and_approve(person, house, way, record_property) -> None:
-    subject = f"Late once more, says {way.name}"
-    run = letter(house, subject)
+    mail = Letter(house, f"Late once more, says {way.name}")
     mine = f"Hello, it left yesterday.\n\n{way.name}"
-    me = await person(f"/runs/{run}")
+    me = await person(f"/runs/{mail.run}")
     await me.press(me.summary("Edit first"))
     await me.write(me.page.get_by_label("Your text goes in the place of the agent’s"), mine)
     await me.looks("edit-letter")
     await me.press(me.first("button", "Send my text"))
-    await expect(me.page.get_by_role("status").first).to_contain_text("Your text leaves")
-    await rests(me, run)
+    await me.reads("[role=status]", "Your text leaves")
+    await rests(me, mail.run)
     await me.looks("edit")
-    assert [mail.split() for mail in sent(house, subject)] == [mine.split()]
+    assert mail.answers() == [mine.split()]
     record_property("journey", "edit and approve")
 
 
 async def test_refuse_and_teach(person, house, way, record_property) -> None:
-    subject = f"Late for good, says {way.name}"
-    run = letter(house, subject)
+    mail = Letter(house, f"Late for good, says {way.name}")
     why = f"Always thank the {way.name} customer."
-    me = await person(f"/runs/{run}")
+    me = await person(f"/runs/{mail.run}")
     await me.press(me.summary("Don’t send"))
     await me.write(me.page.get_by_label("Why not?"), why)
     await me.tick(me.page.get_by_role("checkbox", name="Make a lesson of it"))
     await me.looks("refuse-letter")
     await me.press(me.first("button", "Don’t send", exact=True))
-    await expect(me.page.get_by_role("status").first).to_contain_text("refused")
+    await me.reads("[role=status]", "refused")
     await expect(me.page.locator("#progress:not([aria-busy])")).to_be_visible(timeout=LATER)
-    await expect(me.page.locator(".card .diff")).to_contain_text(why)
+    await me.reads(".card .diff", why)
     await me.looks("refuse")
     await me.press(me.first("button", "Discard"))
-    await expect(me.page.locator("#progress")).to_contain_text("It does not count")
-    assert sent(house, subject) == []
+    await me.reads("#progress", "It does not count")
+    assert mail.answers() == []
     record_property("journey", "refuse and teach")
 
 
@@ -277,12 +280,12 @@ async def test_a_newcomer_corrects_the_demo(chrome, shots, record_property) -> N
         await me.press(me.first("link", "crm", exact=True))
         await me.looks("runs")
         await me.press(me.first("link", "Where is my parcel?"))
-        await expect(me.page.locator("#steps")).to_contain_text("It will be with you by")
+        await me.reads("#steps", "It will be with you by")
         await me.looks("run")
         await teach(me)
         await me.looks("replay")
         await me.press(me.first("button", "Accept", exact=True))
-        await expect(me.page.locator("#progress")).to_contain_text("It counts")
+        await me.reads("#progress", "It counts")
         await me.looks("adopted")
         await context.close()
     record_property("newcomer_interactions", len(me.acts))

@@ -3,11 +3,26 @@
 import browsing
 import places as every_place
 import pytest
+from playwright import async_api
 
 pytestmark = pytest.mark.ui
 
+expect = async_api.expect
+LATER = 60_000  # milliseconds that a manager may take
+#: The words of the buttons that are filled, whatever they are called in the page.
+FILLED = """(() => {
+  const ink = document.body.appendChild(document.createElement("i"))
+  ink.style.backgroundColor = "var(--spruce)"
+  const wanted = getComputedStyle(ink).backgroundColor
+  ink.remove()
+  return [...document.querySelectorAll("button, .button, a.primary")]
+    .filter(one => one.checkVisibility() && getComputedStyle(one).backgroundColor === wanted)
+    .map(one => one.textContent.trim())
+})()"""
+PAPER = "getComputedStyle(document.documentElement).backgroundColor"
 #: Screens that no page of the demo has a reason to link to, and why.
 UNLINKED = {
+    "/agents/{agent}": "leads to its runs, and links go there at once",
     "/agents/{agent}/chat/{run}/live": "a stream, while the manager answers",
     "/feedback/{feedback}/progress": "a part of a page, while the manager is at work",
     "/runs/{run}/steps": "a part of runs with more steps than these have",
@@ -38,8 +53,8 @@ async def seen(sight, address, name) -> list[str]:
     findings = await sight.axe()
     if wide := await sight.too_wide():
         findings.append(f"{wide} px wider than the window")
-    if (filled := await sight.page.locator(".primary:visible").count()) > 1:
-        findings.append(f"{filled} filled buttons, and a view has one at most")
+    if len(filled := await sight.ask(FILLED)) > 1:
+        findings.append(f"filled buttons: {', '.join(filled)}, and a view has one at most")
     assert not await sight.executed()
     return [f"{address}: {one}" for one in findings]
 
@@ -86,3 +101,38 @@ async def test_login(visit, theme, width, record_property) -> None:
     record_property("axe_findings", len(findings))
     assert not findings
     assert not await sight.too_wide()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_colours_are_chosen_against_the_systems(visit, width) -> None:
+    """By a click, and from the first byte of the next page on; with scripts and without."""
+    papers = [await (await visit("/", theme=theme)).ask(PAPER) for theme in browsing.THEMES]
+    assert len(set(papers)) == 2
+    for system, chosen, scripts in (("light", "dark", True), ("dark", "light", False)):
+        sight = await visit("/costs", theme=system, width=width, java_script_enabled=scripts)
+        await sight.page.get_by_role("button", name=chosen.capitalize(), exact=True).click()
+        await expect(sight.page.locator(f'html[data-theme="{chosen}"]')).to_be_attached()
+        assert sight.page.url.endswith("/costs")
+        await sight.go("/agents/crm/chat")
+        await expect(sight.page.get_by_role("button", name=chosen.capitalize(), pressed=True)).to_be_visible()
+        await expect(sight.page.locator("html")).to_have_css("background-color", papers[browsing.THEMES.index(chosen)])
+        if scripts:
+            assert not await seen(sight, "the chosen colours", f"chosen-{chosen}-{width}")
+        await sight.page.get_by_role("button", name="System", exact=True).click()
+        await expect(sight.page.locator("html")).to_have_css("background-color", papers[browsing.THEMES.index(system)])
+
+
+@pytest.mark.timeout(180)
+async def test_a_proposal_that_comes_in_takes_over_the_filled_button(visit) -> None:
+    sight = await visit("/agents/crm/chat?say=From now on always say thanks for the parcel.")
+    assert await sight.ask(FILLED) == ["Send"]
+    await sight.page.get_by_role("button", name="Send", exact=True).click()
+    accept = sight.page.get_by_role("button", name="Accept", exact=True)
+    await expect(accept).to_be_visible(timeout=LATER)
+    assert await sight.ask(FILLED) == ["Accept"]
+    assert not await seen(sight, "a proposal", "chat-proposed")
+    await sight.go("/agents/crm/chat")
+    assert await sight.ask(FILLED) == ["Accept"]
+    await sight.page.get_by_role("button", name="Discard", exact=True).click()
+    await expect(accept).to_be_hidden()
+    assert await sight.ask(FILLED) == ["Send"]

@@ -242,8 +242,8 @@ async def attack(request, house, data, browser, other) -> AsyncGenerator[Attack]
         owner = (await owners.everyone(conn))[0]
         secret = await owners.new_session(conn, owner, "a browser")
     context = await browser.new_context()
-    cookie = {"name": "pocketlet", "value": secret, "url": house.url, "httpOnly": True, "sameSite": "Strict"}
-    await context.add_cookies([cookie])
+    cookie = {"name": f"pocketlet-{house.url.rpartition(':')[2]}", "value": secret, "url": house.url}
+    await context.add_cookies([{**cookie, "httpOnly": True, "sameSite": "Strict"}])
     base, whence = house.url, request.param.format(other=other)
     if "name" in request.param:  # the page came from the other's machine; then its name got another address
         whence = base = house.url.replace("127.0.0.1", REBOUND)

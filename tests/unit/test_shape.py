@@ -14,7 +14,7 @@ LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
 MOST_ARGUMENTS = 6
 #: Lines of each kind in src/. Set just above what there is: a higher number needs a reason in docs/decisions/.
-CEILINGS = {".py": 46_500, ".sql": 5_300, ".md": 130}
+CEILINGS = {".py": 48_600, ".sql": 5_300, ".md": 130}
 DRAWERS = {"base", "common", "helper", "helpers", "misc", "util", "utils"}
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|GRANT|WITH|CALL|DO)\s+\S", re.IGNORECASE)
 EXECUTING = {"execute", "executemany", "copy", "stream"}

@@ -82,10 +82,10 @@ class _Outside:
     ears: Ears | None
 
     async def server(self) -> submission.Submission | None:
-        return submission.read((await variables(self.database, self.config))("POCKETLET_SMTP_URL"))
+        return await server(self.database, self.config)
 
     async def post(self) -> opening.Post:
-        return opening.Post(self.config.home, await self.server(), self.config.url)
+        return await post(self.database, self.config)
 
     async def tell(self, database: pool.Database) -> int:
         return await telling.tell(database, await self.post())
@@ -111,6 +111,16 @@ class _Outside:
     async def account_of(self, trigger: stored.Trigger) -> mailbox.Account:
         async with self.database.api() as conn:
             return await mailboxes.account(conn, vault.key(self.config.home), trigger)
+
+
+async def server(database: pool.Database, config: settings.Settings) -> submission.Submission | None:
+    """The mail server as it is set now. Raises errors.BadSetting."""
+    return submission.read((await variables(database, config))("POCKETLET_SMTP_URL"))
+
+
+async def post(database: pool.Database, config: settings.Settings) -> opening.Post:
+    """What telling needs, as it is set now. Raises errors.BadSetting."""
+    return opening.Post(config.home, await server(database, config), config.url)
 
 
 async def variables(database: pool.Database, config: settings.Settings) -> Callable[[str], str | None]:

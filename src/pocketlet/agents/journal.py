@@ -36,7 +36,6 @@ class State:
     turns: tuple[models.Turn, ...]
     pending: tuple[models.ToolCall, ...]
     next_seq: int
-    last_text: str = ""
 
 
 async def read(conn: pool.Conn, run: int) -> list[Step]:
@@ -72,12 +71,10 @@ def fold(steps: Sequence[Step]) -> State:
     turns: list[models.Turn] = []
     pending: list[models.ToolCall] = []
     results: list[models.ToolResult] = []
-    text = ""
     for step in steps:
         if step.kind == "model":
             results = []
             pending = [_call(call) for call in step.response["calls"]]
-            text = step.response["text"]
             turns.append(models.Turn(pool.in_order(step.response["message"]), ()))
         else:
             call = pending.pop(0)
@@ -86,7 +83,7 @@ def fold(steps: Sequence[Step]) -> State:
             if step.meta.get("edited"):  # else the model would try again what it had asked for
                 said = models.with_args(said, call.id, step.request)
             turns[-1] = models.Turn(said, tuple(results))
-    return State(tuple(turns), tuple(pending), len(steps) + 1, text)
+    return State(tuple(turns), tuple(pending), len(steps) + 1)
 
 
 def replay(briefing: briefings.Briefing, steps: Sequence[Step]) -> list[str]:

@@ -33,9 +33,7 @@ async def load(conn: pool.Conn, agent: agents.Agent, n: int) -> playbooks.Playbo
     """The playbook of revision `n`. Raises errors.NotFound."""
     row = await (await conn.execute(Q["get"], {"agent": agent.id, "n": n})).fetchone()
     if row is None:
-        raise errors.NotFound(
-            f"{agent.name} has no revision {n}.", hint=f"`pocketlet revisions {agent.name}` lists them."
-        )
+        raise _missing(agent, n)
     lessons = await (await conn.execute(Q["lessons"], {"ids": row["lessons"]})).fetchall()
     return playbooks.Playbook(
         manifest_text=row["manifest"],
@@ -114,9 +112,7 @@ async def decide(conn: pool.Conn, agent: agents.Agent, n: int, verdict: str, **w
     """
     row = await (await conn.execute(Q["state"], {"agent": agent.id, "n": n})).fetchone()
     if row is None:
-        raise errors.NotFound(
-            f"{agent.name} has no revision {n}.", hint=f"`pocketlet revisions {agent.name}` lists them."
-        )
+        raise _missing(agent, n)
     if row["current"] == n and verdict != "import":
         raise errors.Conflict(f"Revision {n} is the current one.")
     _check(n, row["state"], verdict)
@@ -147,6 +143,18 @@ async def history(
     so many with numbers `below` that one.
     """
     return list(await (await conn.execute(Q["history"], {"agent": agent.id, "below": below, "most": most})).fetchall())
+
+
+async def one(conn: pool.Conn, agent: agents.Agent, n: int) -> dict[str, Any]:
+    """What `history` says of revision `n`. Raises errors.NotFound."""
+    row = next(iter(await history(conn, agent, below=n + 1, most=1)), None)
+    if row is None or row["revision"] != n:
+        raise _missing(agent, n)
+    return row
+
+
+def _missing(agent: agents.Agent, n: int) -> errors.NotFound:
+    return errors.NotFound(f"{agent.name} has no revision {n}.", hint=f"`pocketlet revisions {agent.name}` lists them.")
 
 
 async def before(conn: pool.Conn, agent: agents.Agent) -> int:

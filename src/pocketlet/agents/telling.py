@@ -66,9 +66,14 @@ async def answer(conn: pool.Conn, channel: definitions.Definition, effect_class:
     return await _row(conn, channel.id, effect_class, said, None)
 
 
-async def recent(conn: pool.Conn, channel: definitions.Definition, limit: int = 10) -> list[dict[str, Any]]:
-    """The last messages of a channel, newest first: delivery, kind, state, title, said, attempts, when."""
-    return list(await (await conn.execute(Q["recent"], {"channel": channel.id, "limit": limit})).fetchall())
+async def recent(
+    conn: pool.Conn, channel: definitions.Definition, limit: int = 10, below: int | None = None
+) -> list[dict[str, Any]]:
+    """The last messages of a channel, newest first: delivery, kind, state, title, said, attempts, when. `below`: only
+    those before this delivery.
+    """
+    values = {"channel": channel.id, "limit": limit, "below": below}
+    return list(await (await conn.execute(Q["recent"], values)).fetchall())
 
 
 async def now(conn: pool.Conn) -> datetime:

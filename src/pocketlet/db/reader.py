@@ -2,8 +2,9 @@
 
 Postgres is the parser. The connection is logged in as the agent's reader, which has no right to write; the
 transaction is read-only; the extended protocol admits one statement; a cursor admits only SELECT, VALUES, TABLE and
-WITH … SELECT; planned cost, time, rows and bytes are capped. The missing rights are the wall, the rest limits the
-damage of burning. All that a query reads is one snapshot, of which the memory version is told.
+WITH … SELECT; planned cost, time, rows and bytes are capped, the bytes before they are in this process. The missing
+rights are the wall, the rest limits the damage of burning. All that a query reads is one snapshot, of which the memory
+version is told.
 """
 
 import json
@@ -16,7 +17,7 @@ import psycopg
 from psycopg import errors as pg
 
 from pocketlet import clock, errors
-from pocketlet.db import pool, queries
+from pocketlet.db import narrow, pool, queries
 
 Q = queries.load("reader")
 BATCH = 20
@@ -31,10 +32,13 @@ LADDER = (
 )
 LOST = {"", "57P01", "57P02", "57P03"}  # SQLSTATEs of an OperationalError after which there is no connection
 MESSAGE = 300  # characters of an error message that are passed on
+VALUE = 16  # bytes that a value counts beside its own: also many small ones take room
+SPARE = 2**20  # bytes of all that is not values: the plan, messages, framing
 HINT = (
     "Ask for less: filter by a key (an entity, an id, a date), add LIMIT, or aggregate in SQL; "
     "for words use the search tool."
 )
+PARTS = "Ask for parts of long values: left(column, 1000), length(column), fewer columns."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,16 @@ class Limits:
     rows: int = 50
     bytes: int = 256 * 1024
     cost: float = 5e6
+
+    @property
+    def cut(self) -> str:
+        """What is said of values of more bytes."""
+        return f"cut at {self.bytes // 1024} KB"
+
+    @property
+    def wire(self) -> int:
+        """Bytes of all that Postgres says: what passes the cap of values is told from what is beyond all measure."""
+        return 2 * self.bytes + SPARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,16 @@ class Bound:
     entity: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A session in which one query is read until `deadline`."""
+
+    conn: pool.Conn
+    wire: narrow.Wire
+    limits: Limits
+    deadline: float
+
+
 class Stopped(errors.GateRefusal):
     """The gate refused or stopped this query. `version` as in `Rows`."""
 
@@ -94,16 +118,21 @@ async def query(
     """
     limits = limits or Limits()
     role = login.login if isinstance(login, Bound) else login
-    async with database.login(role) as conn, _shown(database, conn, login, as_of):
-        deadline = clock.monotonic() + limits.seconds
+    async with (
+        database.login(role) as conn,
+        narrow.narrowed(conn, limits.wire) as wire,
+        _shown(database, conn, login, as_of),
+    ):
+        reading = _Reading(conn, wire, limits, clock.monotonic() + limits.seconds)
         version = await _begin(conn)
         if as_of not in (None, version):
             said = f"{role} would read the memory of version {version}, not {as_of}: the query was not run."
             raise errors.Failed(said, hint="See `pocketlet doctor`.")
         try:
-            with _translated(limits, deadline):
-                rows = await _read(conn, statement, params, limits, deadline)
-                await conn.rollback()  # never COMMIT: a notification of a function that was called would leave
+            with _translated(reading):
+                rows = await _read(reading, statement, params)
+                if not wire.cut:
+                    await conn.rollback()  # never COMMIT: a notification of a function that was called would leave
         except Stopped as error:
             error.version = version
             raise
@@ -143,61 +172,80 @@ async def _begin(conn: pool.Conn) -> int:
 
 
 @contextmanager
-def _translated(limits: Limits, deadline: float) -> Generator[None]:
+def _translated(reading: _Reading) -> Generator[None]:
     try:
         yield
     except psycopg.DatabaseError as error:
+        if reading.wire.cut:
+            raise _too_large(reading.limits) from error
         if isinstance(error, psycopg.OperationalError) and (error.sqlstate or "") in LOST:
-            if clock.monotonic() < deadline:
+            if clock.monotonic() < reading.deadline:
                 raise
             # Past the deadline it was the watchdog that ended it.
-            raise Stopped(_too_long(limits), hint=HINT) from error
+            raise Stopped(_too_long(reading.limits), hint=HINT) from error
         # 53…: resources, 57014: time. Only then does asking for less help.
         greedy = (error.sqlstate or "").startswith(("53", "57"))
-        raise Stopped(_explain(error, limits), hint=HINT if greedy else "") from error
+        raise Stopped(_explain(error, reading.limits), hint=HINT if greedy else "") from error
 
 
-async def _read(
-    conn: pool.Conn, text: str, params: Mapping[str, object] | None, limits: Limits, deadline: float
-) -> Rows:
+async def _read(reading: _Reading, text: str, params: Mapping[str, object] | None) -> Rows:
     if "\x00" in text:
         raise Stopped("The query holds a NUL character.")
-    statement = text.encode("utf-8", "replace")
-    await _limit_time(conn, deadline, limits)
+    conn, statement = reading.conn, text.encode("utf-8", "replace")
+    await _limit_time(reading)
     explained = await conn.execute(b"EXPLAIN (FORMAT JSON) " + statement, params, binary=True)
     plan = _plan(await explained.fetchone())
     cost = cast("float", plan.get("Total Cost", 0.0))
-    if cost > limits.cost:
+    if cost > reading.limits.cost:
         raise Stopped("The query would read too much (estimated cost over the limit).", hint=HINT)
-    tables = frozenset(_tables(plan))
-    await _limit_time(conn, deadline, limits)
+    await _limit_time(reading)
     await conn.execute(b"DECLARE q NO SCROLL CURSOR FOR " + statement, params, binary=True)
+    return replace(await _fetched(reading), tables=frozenset(_tables(plan)), cost=cost)
+
+
+async def _fetched(reading: _Reading) -> Rows:
+    """What the cursor gives. A first row that is too large is refused; a later one is left out, and what follows."""
+    limits = reading.limits
     found: list[tuple[str | None, ...]] = []
     columns: tuple[str, ...] = ()
     size = 0
     while True:
-        # One row first: a batch is held in memory whole, and its rows may be megabytes each.
-        await _limit_time(conn, deadline, limits)
+        # One row first: of a batch that is too large, all is lost.
+        await _limit_time(reading)
         small = found and size / len(found) < limits.bytes / BATCH
-        cursor = await conn.execute(Q["fetch_batch"] if small else Q["fetch"])
+        try:
+            cursor = await reading.conn.execute(Q["fetch_batch"] if small else Q["fetch"])
+        except psycopg.OperationalError:
+            if not reading.wire.cut or not found:
+                raise
+            return Rows(columns, tuple(found), limits.cut)
         columns, batch = _text_rows(cursor)
         for row in batch:
-            size += sum(len(value) for value in row if value is not None)
-            if len(found) == limits.rows:
-                return Rows(columns, tuple(found), f"only the first {limits.rows} rows are shown", tables, cost=cost)
-            if size > limits.bytes:
-                return Rows(columns, tuple(found), f"cut at {limits.bytes // 1024} KB", tables, cost=cost)
+            size += sum(len(value or "") + VALUE for value in row)
+            if capped := _capped(limits, len(found), size):
+                return Rows(columns, tuple(found), capped)
             found.append(row)
         if not batch:
-            return Rows(columns, tuple(found), "", tables, cost=cost)
+            return Rows(columns, tuple(found))
 
 
-async def _limit_time(conn: pool.Conn, deadline: float, limits: Limits) -> None:
-    left = deadline - clock.monotonic()
+def _capped(limits: Limits, rows: int, size: int) -> str:
+    """Which cap ends the reading before one more row, if any. Raises Stopped if that is the first one."""
+    if rows == limits.rows:
+        return f"only the first {limits.rows} rows are shown"
+    if size <= limits.bytes:
+        return ""
+    if not rows:
+        raise _too_large(limits)
+    return limits.cut
+
+
+async def _limit_time(reading: _Reading) -> None:
+    left = reading.deadline - clock.monotonic()
     if left <= 0:
-        raise Stopped(_too_long(limits), hint=HINT)
+        raise Stopped(_too_long(reading.limits), hint=HINT)
     # SET takes no parameter and set_config is not this role's to call: a fixed ladder of texts instead.
-    await conn.execute(Q[next((name for name, seconds in LADDER if left <= seconds), LADDER[-1][0])])
+    await reading.conn.execute(Q[next((name for name, seconds in LADDER if left <= seconds), LADDER[-1][0])])
 
 
 def _plan(row: Mapping[str, object] | None) -> Mapping[str, object]:
@@ -249,6 +297,10 @@ def _explain(error: psycopg.DatabaseError, limits: Limits) -> str:
 
 def _too_long(limits: Limits) -> str:
     return f"The query took longer than {limits.seconds:g} s and was stopped."
+
+
+def _too_large(limits: Limits) -> Stopped:
+    return Stopped(f"One piece of the answer is larger than {limits.bytes // 1024} KB: nothing was read.", hint=PARTS)
 
 
 def _one_line(text: str) -> str:

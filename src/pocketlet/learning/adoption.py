@@ -59,8 +59,7 @@ async def roll_back(conn: pool.Conn, agent: agents.Agent, n: int, because: str =
 
 async def _check_counted(conn: pool.Conn, agent: agents.Agent, n: int) -> None:
     """A draft is adopted, not rolled back to: that is where its trials are looked at."""
-    row = next(iter(await revisions.history(conn, agent, below=n + 1, most=1)), None)
-    state = row["state"] if row and row["revision"] == n else ""
+    state = (await revisions.one(conn, agent, n))["state"]
     if state in revisions.OPEN:
         hint = f"`pocketlet adopt {agent.name} {n}` makes it the current one."
         raise errors.Conflict(f"Revision {n} is a draft.", hint=hint)

@@ -8,7 +8,7 @@ import contextlib
 import mailbox
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -56,29 +56,41 @@ class _Mail:
 
 
 def read(paths: Sequence[Path], me: str, *, since: datetime | None = None, limit: int | None = None) -> Mailbox:
-    """Pairs the mails of some mailboxes (mbox files, Maildirs): the newest `limit` that came `since` then.
+    """Pairs the mails of some mailboxes (mbox files, Maildirs). Raises errors.BadInput."""
+    return paired((raw for path in paths for raw in _raw(path)), me, since=since, limit=limit)
+
+
+def paired(mails: Iterable[bytes], me: str, *, since: datetime | None = None, limit: int | None = None) -> Mailbox:
+    """Pairs mails with their answers: the newest `limit` that came `since` then.
 
     `me` is the address that the answers came from. An answer that a server has delivered counts as `doubtful`, as
-    anybody can write that sender on it. Raises errors.BadInput.
+    anybody can write that sender on it. Raises errors.BadInput if there is no pair.
     """
     found = Mailbox()
     came: dict[str, _Mail] = {}
     answers: list[_Mail] = []
-    for path in paths:
-        for raw in _raw(path):
-            _sort(raw, me.lower(), came, answers, found)
-    if not came and not answers:
-        raise errors.BadInput(
-            f"There is no mail in {', '.join(map(str, paths))}.",
-            hint="Give an mbox file (its first line begins with “From ”) or a Maildir.",
-        )
+    for raw in mails:
+        _sort(raw, me.lower(), came, answers, found)
     said = _answers(answers, came)
     pairs = [_pair(came[key], answer) for key, answer in said.items()]
     pairs = [pair for pair in pairs if pair.answer and (since is None or (pair.at is not None and pair.at >= since))]
     pairs.sort(key=lambda pair: (pair.at.timestamp() if pair.at else 0.0, pair.message_id))
     found.answered, found.unanswered = len(said), len(came) - len(said)
     found.pairs = pairs[-limit:] if limit else pairs
+    if not pairs:
+        raise errors.BadInput(
+            f"No mail there has an answer of {me} that can be used: {found.unanswered} without any, {found.answered} "
+            f"answered before that day or without own words; {found.unreadable} unreadable; {found.doubtful} under "
+            "that name were received, not sent.",
+            hint="Give what was sent, too (the Sent folder), another address (--me), or an earlier day (--since).",
+        )
     return found
+
+
+def check(found: Mailbox, chosen: Sequence[int]) -> None:
+    """Raises errors.BadInput for the number of a pair that there is not."""
+    if beyond := [number for number in chosen if not 1 <= number <= len(found.pairs)]:
+        raise errors.BadInput(f"There is no pair {beyond[0]}: they are numbered from 1 to {len(found.pairs)}.")
 
 
 def _raw(path: Path) -> Iterator[bytes]:
@@ -153,13 +165,19 @@ def address(manifest: manifests.Manifest, me: str | None) -> str:
 
 async def start(conn: pool.Conn, agent: agents.Agent, pair: Pair) -> int:
     """The run on a pair's mail, of the current revision: the one that there is, else a new one, queued."""
-    values = {"agent": agent.id, "revision": agent.current, "message_id": pair.message_id}
-    if row := await (await conn.execute(Q["known"], values)).fetchone():
-        return row["id"]
+    if known := await last(conn, agent, pair, ended=False):
+        return known
     task = tasks.from_mail(pair.raw)
     manifest = (await revisions.load(conn, agent, agent.current)).manifest
     run = {"agent": agent.id, "kind": "trial", "revision": agent.current, "input": task.record(), "raw": pair.raw}
     return await runs.insert(conn, run | {"facts": tasks.facts(task, manifest), "label": task.label})
+
+
+async def last(conn: pool.Conn, agent: agents.Agent, pair: Pair, *, ended: bool = True) -> int | None:
+    """The run that there is on a pair's mail, of the current revision; `ended`: also one that failed or was stopped."""
+    values = {"agent": agent.id, "revision": agent.current, "message_id": pair.message_id, "ended": ended}
+    row = await (await conn.execute(Q["known"], values)).fetchone()
+    return row["id"] if row else None
 
 
 async def compared(conn: pool.Conn, run: int, pair: Pair) -> dict[str, Any]:
@@ -202,10 +220,24 @@ def similarity(one: str, other: str) -> float:
     return round(2 * (words & others).total() / total, 2) if total else 1.0
 
 
+async def learn_all(
+    conn: pool.Conn, agent: agents.Agent, rows: Sequence[dict[str, Any]], chosen: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Makes the chosen real answers (none: all) that stand beside a draft feedback, in one pass; these rows, with its
+    number. `rows` are those of `compared`, with the number of their `pair`.
+    """
+    usable = [row for row in rows if row["verdict"] not in ("failed", "pending")]
+    wanted = [row for row in usable if not chosen or row["pair"] in chosen]
+    for row in wanted:
+        row["feedback"] = await learn(conn, agent, row)
+    await feedback.curate(conn, agent)
+    return wanted
+
+
 async def learn(conn: pool.Conn, agent: agents.Agent, found: Mapping[str, Any]) -> int:
     """A real answer as feedback on the run of its pair; its number. What was learned before is not learned again.
 
-    It is taken up by `feedback.curate`, which the caller starts once all of a pass is stored. Raises errors.Conflict.
+    It is taken up by `feedback.curate`, once all of a pass is stored. Raises errors.Conflict.
     """
     run = found["run"]
     if row := await (await conn.execute(Q["learned"], {"run": run})).fetchone():

@@ -58,8 +58,7 @@ async def of_run(conn: pool.Conn, run: int) -> Card | None:
     if n is None:
         return None
     agent = await agents.by_id(conn, (await runs.load(conn, run)).agent_id)
-    history: list[dict[str, Any]] = await revisions.history(conn, agent)
-    row = next(row for row in history if row["revision"] == n)
+    row = await revisions.one(conn, agent, n)
     parent = row["parent"]
     old, new = await revisions.load(conn, agent, parent), await revisions.load(conn, agent, n)
     told = await trials.report(conn, agent, n)

@@ -5,6 +5,7 @@ up. A fifth of all cases never does: they show whether a playbook only fits the 
 """
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -195,10 +196,17 @@ async def open_cases(conn: pool.Conn, agent: agents.Agent) -> list[Case]:
     return [Case(**row) for row in rows]
 
 
-async def listing(conn: pool.Conn, agent: agents.Agent) -> list[dict[str, Any]]:
-    """Every case as a person sees it: state, passes, scope, why it was retired, the assertions as sentences."""
-    rows = list(await (await conn.execute(Q["listing"], {"agent": agent.id})).fetchall())
+async def listing(
+    conn: pool.Conn, agent: agents.Agent, *, below: int | None = None, most: int | None = None
+) -> list[dict[str, Any]]:
+    """Cases as a person sees them: state, passes, scope, why one was retired, the assertions as sentences.
+
+    The newest first, of those with a number below `below`; `most` of them.
+    """
+    values = {"agent": agent.id, "below": below, "most": most}
+    rows = list(await (await conn.execute(Q["listing"], values)).fetchall())
     for row in rows:
+        row["scope"] = json.loads(row["scope"] or "{}")
         row["audit"] = audit(row["case"])
         row["assertions"] = [item.sentence() for item in await assertions(conn, row["case"], agent.current)]
     return rows

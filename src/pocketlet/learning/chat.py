@@ -5,13 +5,14 @@ before the owner accepts the card that the turn ends in.
 """
 
 import asyncio
+import math
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pocketlet import errors
+from pocketlet import clock, errors
 from pocketlet.agents import agent as agents
 from pocketlet.agents import briefing as briefings
 from pocketlet.agents import folder as folders
@@ -113,12 +114,13 @@ async def make(database: pool.Database, name: str, model: str | None, owner: int
         await portable.load(database, folder, origin="chat", owner=owner)
 
 
-async def events(database: pool.Database, run: int) -> AsyncIterator[Event]:
+async def events(database: pool.Database, run: int, longest: float = math.inf) -> AsyncIterator[Event]:
     """What a turn does, as it is committed: its steps, then its reply and the card if it has one, or why it failed.
 
-    Begins with the first step whenever it is called. Raises errors.NotFound if the run is removed.
+    Begins with the first step whenever it is called, and breaks off after `longest` seconds. Raises errors.NotFound if
+    the run is removed.
     """
-    told = 0
+    told, until = 0, clock.monotonic() + longest
     while True:
         async with database.api() as conn:
             at_rest = await report.resting(conn, run)
@@ -129,6 +131,8 @@ async def events(database: pool.Database, run: int) -> AsyncIterator[Event]:
         told = len(steps)
         if at_rest:
             break
+        if clock.monotonic() > until:
+            return
         await asyncio.sleep(POLL)
     async with database.api() as conn:
         ending = await runs.ending(conn, run)

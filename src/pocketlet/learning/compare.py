@@ -74,7 +74,7 @@ async def plan(
     forecast = await _forecast(conn, found, price)
     await _check_budget(conn, agent, manifest.budget, list(forecast.values()))
     current = override or manifest.model
-    before = {case.id: await _standing(conn, agent, case, current) for case in found}
+    before = {case.id: await _standing(conn, case, agent.current, current) for case in found}
     return Plan(agent.current, current, endpoint.model, price, tuple(found), before, forecast)
 
 
@@ -138,12 +138,12 @@ async def _check_budget(
             raise errors.OverBudget(said, hint=FEWER)
 
 
-async def _standing(conn: pool.Conn, agent: agents.Agent, case: cases.Case, model: str) -> Standing:
-    """The work of the last trial on what is in force, or else that of the recorded run, judged as of today."""
-    values = {"case": case.id, "revision": agent.current, "model": model}
+async def _standing(conn: pool.Conn, case: cases.Case, revision: int, model: str, below: int | None = None) -> Standing:
+    """The work of the last trial with the revision (before a run), or else of the recorded run, judged as of today."""
+    values = {"case": case.id, "revision": revision, "model": model, "below": below}
     row = await (await conn.execute(Q["last_trial"], values)).fetchone()
     run = row["run"] if row else case.run
-    wanted = await cases.assertions(conn, case.id, agent.current)
+    wanted = await cases.assertions(conn, case.id, revision)
     failed = tuple(asserting.failing(wanted, await cases.work_of(conn, run)))
     unknown = () if wanted else ("nothing is known that its work must show",)
     verdict = "unknown" if unknown else "fail" if failed else "pass"
@@ -154,7 +154,32 @@ async def _standing(conn: pool.Conn, agent: agents.Agent, case: cases.Case, mode
 async def report(conn: pool.Conn, agent: agents.Agent, made: Plan, started: Sequence[int]) -> dict[str, Any]:
     """By case: same, better, worse or unknown, and both standings; the counts of these; and USD per task on both."""
     tried = [row for row in await trials.of_draft(conn, agent, made.revision) if row["run"] in started]
-    found = [_told(row, made.before[row["case"]]) for row in tried]
+    return _compared(tried, made.before) | {"forecast_usd": sum(made.forecast.values())}
+
+
+async def last(
+    conn: pool.Conn, agent: agents.Agent, model: str, *, revision: int, override: str | None, most: int
+) -> dict[str, Any]:
+    """The same of what `model` replayed last of the newest `most` cases, without a forecast; `pending`: the runs of
+    those that are under way; `current`: the model that it is held against.
+    """
+    current = override or (await revisions.load(conn, agent, revision)).manifest.model
+    tried: dict[int, dict[str, Any]] = {}
+    for row in await trials.listing(conn, agent, revision=revision):
+        if (row["purpose"], row["model"]) == ("compare", model):
+            tried.setdefault(row["case"], row)
+    found = [case for case in (await cases.open_cases(conn, agent))[:most] if case.id in tried]
+    before = {case.id: await _standing(conn, case, revision, current, tried[case.id]["run"]) for case in found}
+    rows = [tried[case.id] for case in found]
+    pending = [row["run"] for row in rows if row["verdict"] == "pending"]
+    return _compared([row for row in rows if row["run"] not in pending], before) | {
+        "pending": pending,
+        "current": current,
+    }
+
+
+def _compared(tried: Sequence[Mapping[str, Any]], before: Mapping[int, Standing]) -> dict[str, Any]:
+    found = [_told(row, before[row["case"]]) for row in tried]
     compared = [row for row in found if row["verdict"] != "unknown"]
     counts = {word: sum(row["verdict"] == word for row in found) for word in ("same", "better", "worse", "unknown")}
     return {
@@ -164,7 +189,6 @@ async def report(conn: pool.Conn, agent: agents.Agent, made: Plan, started: Sequ
             side: sum(row[side].cost_usd for row in compared) / len(compared) if compared else None
             for side in ("before", "after")
         },
-        "forecast_usd": sum(made.forecast.values()),
         "cost_usd": sum(row["cost_usd"] for row in tried),
     }
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pocketlet import errors
 from pocketlet.agents import agent as agents
 from pocketlet.agents import briefing as briefings
-from pocketlet.agents import journal, runs
+from pocketlet.agents import journal, revisions, runs
 from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import task as tasks
 from pocketlet.db import pool, queries
@@ -124,9 +125,43 @@ def _trial(row: Mapping[str, Any], verdict: str) -> Trial:
     return Trial(**{name: row[name] for name in names}, verdict=verdict)
 
 
+async def by_hand(
+    conn: pool.Conn, agent: agents.Agent, revision: int, *, audit: bool = False, case: int | None = None
+) -> list[Trial]:
+    """A person's own replays of a revision: on every case that can be tried, on the audit share, or on one case.
+
+    Raises errors.NotFound.
+    """
+    await revisions.load(conn, agent, revision)
+    found = [one for one in await cases.open_cases(conn, agent) if (not audit or one.audit) and case in (None, one.id)]
+    if not found:
+        what = f"no case {case} that can be tried" if case else "no case of the audit share" if audit else "no case"
+        hint = f"`pocketlet cases {agent.name}` lists them; each run that you give feedback on becomes one."
+        raise errors.NotFound(f"{agent.name} has {what}.", hint=hint)
+    draft = max(revision, agent.current)  # what a later lesson expects counts for an earlier revision, too
+    return [Trial(revision, draft, one.id, "audit" if audit else "compare") for one in found]
+
+
 async def of_draft(conn: pool.Conn, agent: agents.Agent, draft: int) -> list[dict[str, Any]]:
-    """Every trial for a draft: case, case_run, run, purpose, attempt, verdict, evidence, subject, cost in USD."""
-    return list(await (await conn.execute(Q["of_draft"], {"agent": agent.id, "draft": draft})).fetchall())
+    """Every trial for a draft, the oldest first: as in `listing`."""
+    return (await listing(conn, agent, draft=draft))[::-1]
+
+
+async def listing(
+    conn: pool.Conn,
+    agent: agents.Agent,
+    *,
+    draft: int | None = None,
+    revision: int | None = None,
+    below: int | None = None,
+    most: int | None = None,
+) -> list[dict[str, Any]]:
+    """Trials, the newest first: case, case_run, run, purpose, attempt, verdict, evidence, subject, cost in USD.
+
+    Those for a draft or with a revision alone; of runs before `below`; `most` of them.
+    """
+    values = {"agent": agent.id, "draft": draft, "revision": revision, "below": below, "most": most}
+    return list(await (await conn.execute(Q["listing"], values)).fetchall())
 
 
 async def report(conn: pool.Conn, agent: agents.Agent, draft: int) -> dict[str, Any]:

@@ -144,7 +144,13 @@ def _json_anchor(text: str) -> str:
 
 
 async def listing(
-    conn: pool.Conn, *, agent: str | None = None, run_id: int | None = None, limit: int = 100
+    conn: pool.Conn,
+    *,
+    agent: str | None = None,
+    run_id: int | None = None,
+    below: int | None = None,
+    limit: int = 100,
 ) -> list[dict[str, Any]]:
-    """Rows, newest first, of one agent (by its name, also of one that is gone) or one run."""
-    return await (await conn.execute(Q["listing"], {"agent": agent, "run": run_id, "limit": limit})).fetchall()
+    """Rows, newest first, of one agent (by its name, also of one that is gone) or one run, or before a row."""
+    values = {"agent": agent, "run": run_id, "below": below, "limit": limit}
+    return await (await conn.execute(Q["listing"], values)).fetchall()

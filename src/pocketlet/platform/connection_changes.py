@@ -71,7 +71,7 @@ def _check_auth(draft: connections.Draft) -> None:
             raise errors.BadInput("OAuth2 needs a token URL and a client id.")
         oauth.check(auth.client, draft.pinned, code=auth.kind == "oauth2-code")
     for name in (*secrets_of(auth), *draft.secrets):
-        if not connections.SECRET.fullmatch(name):
+        if not vault.NAME.fullmatch(name):
             raise errors.BadInput("A secret's name is made of letters, digits and _.")
     _check_places(draft)
 

@@ -15,7 +15,6 @@ from pocketlet.platform.gateways import wire
 Q = queries.load("connections")
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 #: What a break after the send means, as in the effect ledger.
 EFFECTS = ("read", "idempotent", "keyed", "checkable", "unsafe")

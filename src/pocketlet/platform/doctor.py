@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pocketlet import clock, errors, settings
 from pocketlet.db import migrate, pool, queries
-from pocketlet.platform import audit, breaker, cluster_home, database, queue, server, vault
+from pocketlet.platform import audit, breaker, cluster_home, database, leases, server, vault
 
 Q = queries.load("doctor")
 DRIFTED = queries.load("watchdog")["drifted"]
@@ -152,7 +152,7 @@ async def _audit(conn: pool.Conn) -> Check:
 
 
 async def _rows(conn: pool.Conn, name: str, query: str, advice: str) -> Check:
-    rows = await (await conn.execute(Q[query], {"dead_after": queue.DEAD_AFTER})).fetchall()
+    rows = await (await conn.execute(Q[query], {"dead_after": leases.DEAD_AFTER})).fetchall()
     return Check(name, "red" if rows else "ok", _named([row["what"] for row in rows]), advice)
 
 

@@ -1,21 +1,36 @@
 """The owner's review of a server: what is shown is stored, and only what was shown before can be turned on."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pocketlet import errors
 from pocketlet.db import pool
-from pocketlet.platform import mcp_servers
+from pocketlet.platform import mcp_servers, vault
 from pocketlet.platform.gateways import mcp_client
+
+#: The state and class of a tool that is turned off.
+OFF = ("off", "unsafe")
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the owner says: by tool its state and class; `all_reads`: what calls itself read-only is on, as read."""
+    """What the owner says: by tool its state and class; `all_reads`: what calls itself read-only is on, as read.
+
+    `shown`: digests of tools as the owner saw them, where that may have been before somebody else looked.
+    """
 
     tools: Mapping[str, tuple[str, str]]
     all_reads: bool = False
+    shown: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+async def by_owner(database: pool.Database, home: Path, name: str, wish: Wish) -> dict[str, Any]:
+    """`review` with the secrets of the vault, and what that raises. `home`: where the vault's key is."""
+    async with database.api() as conn:
+        secrets = await vault.opened(conn, vault.key(home)) if await vault.names(conn) else {}
+    return await review(database, name, secrets, wish)
 
 
 async def review(database: pool.Database, name: str, secrets: Mapping[str, str], wish: Wish) -> dict[str, Any]:
@@ -37,9 +52,6 @@ async def review(database: pool.Database, name: str, secrets: Mapping[str, str],
         for tool, (state, effect_class) in _wished(wish, now, same, name).items():
             await mcp_servers.decide(conn, server, now[tool], state=state, effect_class=effect_class)
         found = await document(conn, name)
-    for tool in found["tools"]:
-        earlier = before.get(tool["tool"])
-        tool["previous"] = earlier.description if earlier and tool["tool"] not in same else None
     return found | {"gone": sorted(before.keys() - now.keys())}
 
 
@@ -56,7 +68,8 @@ def _wished(
     for tool in wish.tools:
         if tool not in now:
             raise errors.NotFound(f"{name} has no tool {tool!r}.", hint=f"`pocketlet mcp review {name}` lists them.")
-        if tool not in same and wish.tools[tool][0] == "on":
+        as_shown = tool in same and wish.shown.get(tool, now[tool].digest) == now[tool].digest
+        if not as_shown and wish.tools[tool][0] == "on":
             hint = f"`pocketlet mcp review {name}`, then turn it on."
             raise errors.Conflict(f"{tool} is not what was shown to you before. Nothing was turned on.", hint=hint)
     reads = [tool for tool, entry in now.items() if entry.annotations.get("readOnlyHint") is True and not entry.problem]
@@ -72,4 +85,6 @@ async def document(conn: pool.Conn, name: str) -> dict[str, Any]:
 
 def _told(tool: mcp_servers.Tool) -> dict[str, Any]:
     fields = asdict(tool)
-    return fields | {"class": fields.pop("effect_class"), "problem": tool.problem, "previous": None}
+    del fields["reviewed"]
+    fields |= {"class": fields.pop("effect_class"), "hints": tool.hints}
+    return fields | {"problem": tool.problem, "previous": tool.previous}

@@ -1,9 +1,11 @@
 """The owner's MCP servers as rows: what was set up, what was reviewed, and who may use it. Each change is audited."""
 
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from pocketlet import errors
@@ -47,7 +49,8 @@ class Server:
 class Tool:
     """A tool as it was last shown to the owner. `effect_class`: the owner's word on what a call does there.
 
-    `fault`: why it was left out of the server's list, if it was.
+    `fault`: why it was left out of the server's list, if it was. `reviewed`: its description as the owner last decided
+    on it.
     """
 
     tool: str
@@ -58,7 +61,18 @@ class Tool:
     fault: str
     effect_class: str
     state: str
+    reviewed: str | None
     reviewed_at: datetime | None
+
+    @property
+    def previous(self) -> str | None:
+        """What the owner decided on, if it has to be decided on anew."""
+        return self.reviewed if self.state == "new" else None
+
+    @property
+    def hints(self) -> list[str]:
+        """What it says of itself."""
+        return [name for name, value in sorted(self.annotations.items()) if value is True]
 
     @property
     def problem(self) -> str:
@@ -102,6 +116,20 @@ class Draft:
             mcp_http.checked(self.url, self.pinned)
             if len(self.secrets) > 1:
                 raise errors.BadInput("The server of a URL is given one secret: its bearer token.")
+
+
+def program(command: Sequence[str]) -> tuple[str, ...]:
+    """The command with its program by its path, so that it is the same one whatever the PATH is later.
+
+    Raises errors.BadInput if there is no such program.
+    """
+    if not command:
+        return ()
+    found = shutil.which(command[0])
+    if found is None:
+        hint = "Install it first, or give its whole path."
+        raise errors.BadInput(f"There is no program {command[0]!r} that can be run.", hint=hint)
+    return (str(Path(found).absolute()), *command[1:])
 
 
 async def add(conn: pool.Conn, draft: Draft) -> None:

@@ -76,12 +76,20 @@ async def add(conn: pool.Conn, name: str) -> Owner:
     return _owner(row)
 
 
-async def remove(conn: pool.Conn, name: str) -> None:
-    """Raises errors.NotFound, and errors.Conflict for the keeper and for who has agents."""
+async def remove(conn: pool.Conn, name: str, *, no_login: bool = False) -> None:
+    """`no_login`: also if nobody logs in any more without this owner.
+
+    Raises errors.NotFound, and errors.Conflict for the keeper, for who has agents, and for the last owner but one.
+    """
     owner = await by_name(conn, name)
     if owner.keeper or await (await conn.execute(Q["has_agents"], {"owner": owner.id})).fetchone():
         said = "keeps this installation" if owner.keeper else "has agents"
         raise errors.Conflict(f"{name} {said}.", hint="`pocketlet agent give AGENT OWNER` gives an agent to another.")
+    left = alone([one for one in await everyone(conn) if one != owner])
+    if left and not no_login:
+        said = f"Without {name} nobody would log in any more: pages would open for every program of yours here."
+        keep = f"`pocketlet owner password {left.name}` keeps the login"
+        raise errors.Conflict(said, hint=f"{keep}; `pocketlet owner remove {name} --no-login` gives it up.")
     await conn.execute(Q["remove"], {"owner": owner.id})
 
 
@@ -136,17 +144,20 @@ async def use_code(conn: pool.Conn, code: str) -> Owner | None:
     return _owner(row) if row else None
 
 
-async def new_session(conn: pool.Conn, owner: Owner, browser: str) -> str:
-    """The secret of a cookie. `browser`: what it calls itself, for the list of sessions."""
+async def new_session(conn: pool.Conn, owner: Owner, browser: str, user: int | None = None) -> str:
+    """The secret of a cookie. `browser`: what it calls itself, for the list of sessions. `user`: of this machine, whose
+    processes alone it is good for; None: whoever shows it.
+    """
     secret = secrets.token_urlsafe(32)
-    values = {"hash": digest(secret), "owner": owner.id, "browser": browser[:200], "days": SESSION_DAYS}
+    values = {"hash": digest(secret), "owner": owner.id, "browser": browser[:200], "days": SESSION_DAYS, "user": user}
     await conn.execute(Q["new_session"], values)
     return secret
 
 
-async def of_session(conn: pool.Conn, secret: str) -> Owner | None:
-    """Who is logged in with this cookie; each use makes it good for longer."""
-    row = await (await conn.execute(Q["of_session"], {"hash": digest(secret), "days": SESSION_DAYS})).fetchone()
+async def of_session(conn: pool.Conn, secret: str, user: int | None = None) -> Owner | None:
+    """Who is logged in with this cookie, which a process of `user` shows; each use makes it good for longer."""
+    values = {"hash": digest(secret), "days": SESSION_DAYS, "user": user}
+    row = await (await conn.execute(Q["of_session"], values)).fetchone()
     return _owner(row) if row else None
 
 

@@ -20,13 +20,12 @@ from procrastinate import worker as workers_of_queue
 
 from pocketlet import errors
 from pocketlet.db import pool, queries
-from pocketlet.platform import notices
+from pocketlet.platform import leases, notices
 
 Q = queries.load("queue")
 log = logging.getLogger(__name__)
 
 HEARTBEAT = 3.0  # seconds
-DEAD_AFTER = 10.0  # seconds without a heartbeat
 RESCUE_EVERY = 2.0  # seconds
 POLL_EVERY = 1.0  # seconds; a missed notification waits no longer than this
 DRAIN = 10.0  # seconds that running jobs get at a graceful stop
@@ -55,7 +54,7 @@ async def register(database: pool.Database, role: str, ports: Ports | None = Non
 
 async def workers(conn: pool.Conn) -> list[dict[str, object]]:
     """Workers with a fresh heartbeat."""
-    return list(await (await conn.execute(Q["workers"], {"dead_after": DEAD_AFTER})).fetchall())
+    return list(await (await conn.execute(Q["workers"], {"dead_after": leases.DEAD_AFTER})).fetchall())
 
 
 async def unregister(database: pool.Database, worker: int) -> None:
@@ -70,7 +69,7 @@ async def working(
     database: pool.Database, worker: int, advance: Advance, *, concurrency: int = 4
 ) -> AsyncGenerator[None]:
     """Jobs are done in the background for as long as the block lasts; then running ones get DRAIN seconds."""
-    app, lease = _app(database), Lease()
+    app, lease = _app(database), leases.Lease()
 
     @app.task(name="advance", queue="runs", retry=procrastinate.RetryStrategy(max_attempts=100, wait=1))
     async def _advance(run: int) -> None:
@@ -91,39 +90,6 @@ async def working(
             with contextlib.suppress(asyncio.CancelledError):
                 await done
             await alive
-
-
-class Lease:
-    """What is done here on the strength of the last heartbeat. When that is too old, others take the runs: then no
-    work goes on here, and what slept (SIGSTOP, a closed laptop) wakes up cancelled.
-    """
-
-    def __init__(self) -> None:
-        self._until = asyncio.get_running_loop().time() + DEAD_AFTER
-        self._held: set[asyncio.Timeout] = set()
-
-    def renew(self, beat: float) -> None:
-        """`beat`: the loop's time just before the heartbeat."""
-        self._until = beat + DEAD_AFTER
-        for limit in self._held:
-            if not limit.expired():
-                limit.reschedule(self._until)
-
-    @asynccontextmanager
-    async def held(self) -> AsyncGenerator[None]:
-        """The work inside ends with the lease. Raises errors.NoPostgres then."""
-        limit = asyncio.timeout_at(self._until)
-        try:
-            async with limit:
-                self._held.add(limit)
-                try:
-                    yield
-                finally:
-                    self._held.discard(limit)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise errors.NoPostgres(f"There was no heartbeat for {DEAD_AFTER:g} s: the run is not ours.") from error
 
 
 class _Hands:
@@ -148,7 +114,7 @@ class _Hands:
                 concurrency=self._concurrency,
                 fetch_job_polling_interval=POLL_EVERY,
                 update_heartbeat_interval=HEARTBEAT,
-                stalled_worker_timeout=DEAD_AFTER,
+                stalled_worker_timeout=leases.DEAD_AFTER,
                 shutdown_graceful_timeout=DRAIN,
                 install_signal_handlers=False,
                 delete_jobs=jobs.DeleteJobCondition.ALWAYS.value,
@@ -165,7 +131,9 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(stop.wait(), seconds)
 
 
-async def _keep_alive(database: pool.Database, worker: int, hands: _Hands, lease: Lease, stop: asyncio.Event) -> None:
+async def _keep_alive(
+    database: pool.Database, worker: int, hands: _Hands, lease: leases.Lease, stop: asyncio.Event
+) -> None:
     """The heartbeat of this worker, and the rescue of what dead ones left. Postgres may be away for a while."""
     while not stop.is_set():
         number, beat = hands.number, asyncio.get_running_loop().time()
@@ -185,7 +153,7 @@ async def rescue(database: pool.Database) -> int:
         await _seize(conn)
         found = await (await conn.execute(Q["same_host"], {"host": os.uname().nodename})).fetchall()
         gone = [row["id"] for row in found if not is_alive(row["pid"])]
-        given_up = await (await conn.execute(Q["bury"], {"gone": gone, "dead_after": DEAD_AFTER})).fetchall()
+        given_up = await (await conn.execute(Q["bury"], {"gone": gone, "dead_after": leases.DEAD_AFTER})).fetchall()
         runs = [row["run"] for row in given_up]
         row = await (await conn.execute(Q["bring_back"], {"runs": runs})).fetchone()
     return row["count"] if row else 0

@@ -1,8 +1,11 @@
-"""Which agents were granted a connection or an MCP server, and can't use it for want of a secret or its grant."""
+"""What is fit to be a secret; which agents can't use what they were granted, for want of a secret or its grant."""
 
 from dataclasses import dataclass
 
+from pocketlet import errors
 from pocketlet.db import pool, queries
+from pocketlet.platform import vault
+from pocketlet.platform.gateways import submission
 
 Q = queries.load("secret_needs")
 
@@ -23,6 +26,22 @@ class Lack:
         what = f"{self.agent} can't use {self.name} now"
         grant = f"`pocketlet secret grant {self.secret} {self.agent}`"
         return f"{what}: {grant}" if self.is_set else f"{what}: `pocketlet secret set {self.secret}`, then {grant}"
+
+
+def check_name(name: str) -> None:
+    """Raises errors.BadInput."""
+    if not vault.NAME.fullmatch(name):
+        raise errors.BadInput(f"{name!r} is not a name: use letters, digits and _.", hint="For example OPENAI_API_KEY.")
+
+
+def check(name: str, value: str) -> None:
+    """Raises errors.BadInput for what can't be kept under this name, and errors.BadSetting for a mail server's URL over
+    which a worker would stumble at each run.
+    """
+    check_name(name)
+    vault.check(value)
+    if name == "POCKETLET_SMTP_URL":
+        submission.read(value)
 
 
 async def lacks(conn: pool.Conn, secret: str | None = None, *, kind: str = "", name: str = "") -> list[Lack]:

@@ -10,6 +10,7 @@ the database has committed can be opened; the database knows which one counts, b
 
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -31,6 +32,8 @@ LOST_KEY = (
     "Restore the file `key` of this installation's home from your backup. If it is lost, "
     "`pocketlet secret rekey --lost` makes a new one and forgets the values that need the old one."
 )
+#: Of a value: that of the variable of the environment which it stands for.
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 #: Bytes of a value. A shorter one would be found by chance in every reply that is searched for it, and guessed besides.
 SHORTEST, LONGEST = 8, 65_536
 

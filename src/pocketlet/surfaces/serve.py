@@ -1,7 +1,6 @@
 """The long-running process behind `pocketlet up`: worker, watchdog, and the listeners for mail and for HTTP."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
@@ -12,11 +11,10 @@ from dataclasses import dataclass
 from pocketlet import crashing, errors, settings
 from pocketlet.agents import duties, worker
 from pocketlet.agents.waking import mails
-from pocketlet.db import pool
+from pocketlet.db import ending, pool
 from pocketlet.learning import hearing, kinds, replies
 from pocketlet.platform import database, installation, queue, watchdog
-from pocketlet.platform.channels import opening
-from pocketlet.platform.gateways import listener, naming, origin, reception, submission
+from pocketlet.platform.gateways import listener, naming, origin, reception
 from pocketlet.surfaces.web import app
 
 EARS = duties.Ears(hearing.listen, hearing.answer_back, replies.from_mail)
@@ -56,9 +54,7 @@ async def serve(config: settings.Settings, role: str, started: Callable[[Up], No
                 started(Up(role, str(config.home), port, web))
                 await stop.wait()
         finally:
-            guard.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await guard
+            await ending.end([guard])
 
 
 def _at_end(stop: asyncio.Event) -> None:
@@ -103,9 +99,9 @@ async def _heard(opened: pool.Database, config: settings.Settings, raw: bytes) -
         if not mails.may_answer(raw, await installation.identity(conn)):
             return False
     verdict = await origin.check(raw, origin.Hop(), naming.asking())
-    server = submission.read((await duties.variables(opened, config))("POCKETLET_SMTP_URL"))
+    post = await duties.post(opened, config)
     async with opened.api() as conn:
-        return await replies.from_mail(conn, opening.Post(config.home, server, config.url), raw, verdict)
+        return await replies.from_mail(conn, post, raw, verdict)
 
 
 @asynccontextmanager

@@ -144,6 +144,13 @@ async def find(conn: pool.Conn, agent: agents.Agent, name: str) -> Standing:
     raise errors.NotFound(f"{agent.name} has no skill {name!r}.", hint=f"There are: {names}.")
 
 
+def origin(one: Standing) -> str:
+    """Where its updates come from. Raises errors.BadInput if it was written here."""
+    if one.upstream is None:
+        raise errors.BadInput(f"The skill {one.skill.name!r} was written here.", hint="Say from where it is updated.")
+    return one.upstream.source
+
+
 def edits(one: Standing) -> str:
     """A unified diff from what was installed to what is in force; empty for a skill that was written here."""
     if one.upstream is None:

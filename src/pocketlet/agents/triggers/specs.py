@@ -12,10 +12,9 @@ from typing import Any, cast
 from pocketlet import errors
 from pocketlet.agents.triggers import calendar, sources
 from pocketlet.agents.triggers import words as calendar_words
-from pocketlet.platform import compose
+from pocketlet.platform import compose, vault
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
-SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 DURATION = re.compile(r"(\d{1,6})\s*(seconds?|s|minutes?|min|m|hours?|h|days?|d)")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 CATCH_UP = ("latest", "all", "skip")
@@ -225,7 +224,7 @@ def _texts(entry: Mapping[str, object], key: str) -> tuple[str, ...]:
 
 def _secrets(entry: Mapping[str, object]) -> tuple[str, ...]:
     names = _texts(entry, "secret")
-    if wrong := [name for name in names if not SECRET.fullmatch(name)]:
+    if wrong := [name for name in names if not vault.NAME.fullmatch(name)]:
         raise errors.BadInput(f"`secret` names a secret of the vault, and {wrong[0]!r} is no such name.")
     return names
 

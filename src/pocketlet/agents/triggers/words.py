@@ -324,7 +324,7 @@ def _said_times(minute: str, hour: str) -> str:
     minutes, hours = _numbers(minute), _numbers(hour)
     if not minutes or not hours or len(minutes) * len(hours) > 6:
         return ""
-    return _and(f"{h:02}:{m:02}" for h in hours for m in minutes)
+    return together(f"{h:02}:{m:02}" for h in hours for m in minutes)
 
 
 def _said_days(day: str, month: str, weekday: str) -> str:
@@ -344,7 +344,7 @@ def _said_dates(day: str) -> str:
     if day in ("L", "LW"):
         return f"on the last {'day' if day == 'L' else 'weekday'} of each month"
     numbers = _numbers(day)
-    return f"on the {_and(map(_ordinal, numbers))} of each month" if numbers and len(numbers) <= 6 else ""
+    return f"on the {together(map(_ordinal, numbers))} of each month" if numbers and len(numbers) <= 6 else ""
 
 
 def _said_weekdays(weekday: str) -> str:
@@ -357,14 +357,15 @@ def _said_weekdays(weekday: str) -> str:
     known = {(1, 2, 3, 4, 5): "every weekday", (0, 6): "on weekends", tuple(range(7)): "every day"}
     if not numbers or tuple(numbers) in known:
         return known.get(tuple(numbers), "")
-    return f"every {_and(WEEKDAYS[n] for n in sorted(numbers, key=lambda n: n or 7))}"
+    return f"every {together(WEEKDAYS[n] for n in sorted(numbers, key=lambda n: n or 7))}"
 
 
 def _ordinal(n: int) -> str:
     return f"{n}{'th' if 4 <= n <= 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(n % 10, 'th')}"
 
 
-def _and(parts: Iterable[str]) -> str:
+def together(parts: Iterable[str]) -> str:
+    """`a, b and c`; there is one at least."""
     *first, last = parts
     return f"{', '.join(first)} and {last}" if first else last
 

@@ -16,7 +16,7 @@ from typing import Any
 from pocketlet import errors
 from pocketlet.agents.triggers import loops, stored
 from pocketlet.agents.waking import conditions, mails, slots
-from pocketlet.db import pool, queries
+from pocketlet.db import ending, pool, queries
 from pocketlet.platform import identity, messages, notices, vault
 from pocketlet.platform.gateways import mailbox, naming, origin
 
@@ -200,10 +200,8 @@ async def watching(database: pool.Database, worker: int, account_of: AccountOf, 
     try:
         yield
     finally:
-        everyone = [keeper, *tasks.values()]
-        for task in everyone:
-            task.cancel()
-        await asyncio.gather(*everyone, return_exceptions=True)
+        await ending.end([keeper])  # it begins no more of them
+        await ending.end(tasks.values())
 
 
 async def _keep(

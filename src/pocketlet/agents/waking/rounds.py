@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from pocketlet import clock, errors
 from pocketlet.agents.waking import beginning, lists, settling, slots, ticking
-from pocketlet.db import pool
+from pocketlet.db import ending, pool
 from pocketlet.platform import notices
 
 log = logging.getLogger(__name__)
@@ -63,11 +63,7 @@ async def attending(database: pool.Database, duties: Mapping[Duty, float]) -> As
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await ending.end(tasks)
 
 
 async def _keep(database: pool.Database, duty: Duty, every: float) -> None:

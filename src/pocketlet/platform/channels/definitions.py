@@ -3,19 +3,18 @@
 import re
 import zoneinfo
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from pocketlet import errors
 from pocketlet.db import pool, queries
-from pocketlet.platform import audit, compose, notices
+from pocketlet.platform import audit, compose, notices, vault
 from pocketlet.platform.gateways import addresses
 
 Q = queries.load("channels")
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
-SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 CHAT = re.compile(r"[1-9]\d{0,17}")
 QUIET = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)-([01]?\d|2[0-3]):([0-5]\d)")
 KINDS = ("mail", "webhook", "telegram")
@@ -159,6 +158,13 @@ def quiet(hours: str, zone: str) -> Quiet:
     return Quiet(start, end, zone)
 
 
+def hours(given: str, zone: str) -> Quiet | None:
+    """Quiet hours if there are any. Raises errors.BadInput."""
+    if bool(given) is not bool(zone):
+        raise errors.BadInput("Quiet hours need both: hours such as 22:00-07:00, and a zone such as Europe/Berlin.")
+    return quiet(given, zone) if given else None
+
+
 def kinds(names: Sequence[str]) -> tuple[str, ...]:
     """Some of ABOUT, each once, in its order. Raises errors.BadInput."""
     if unknown := [name for name in names if name not in ABOUT]:
@@ -172,7 +178,7 @@ def check(draft: Definition) -> None:
         raise errors.BadInput(f"{draft.name!r} is not a name.", hint="Use small letters, digits, - and _.")
     if not draft.about:
         raise errors.BadInput("A channel tells something.", hint=f"--about {','.join(ABOUT)}")
-    if draft.secret is not None and not SECRET.fullmatch(draft.secret):
+    if draft.secret is not None and not vault.NAME.fullmatch(draft.secret):
         raise errors.BadInput("A secret is given by its name in the vault.", hint="`pocketlet secret list` names them.")
     match draft.kind:
         case "mail":
@@ -208,7 +214,11 @@ def check_url(url: str, pinned: Sequence[str]) -> None:
 
 
 async def add(conn: pool.Conn, draft: Definition) -> Definition:
-    """The row. Raises errors.BadInput, errors.Conflict, and errors.NotFound if there is no such secret."""
+    """The row; what has no name gets a free one.
+
+    Raises errors.BadInput, errors.Conflict, and errors.NotFound if there is no such secret.
+    """
+    draft = replace(draft, name=draft.name or await free_name(conn, draft.kind))
     check(draft)
     if draft.secret and await (await conn.execute(Q["secret"], {"name": draft.secret})).fetchone() is None:
         hint = f"`pocketlet secret set {draft.secret}` seals it."

@@ -43,6 +43,17 @@ async def channel(conn: pool.Conn, definition: definitions.Definition, post: Pos
             return webhook.Webhook(definition, key)
 
 
+def check_secret(kind: str, value: str) -> None:
+    """Raises errors.BadSetting, errors.BadInput unless a channel of this kind can be opened with the value."""
+    match kind:
+        case "telegram":
+            telegram.token(value)
+        case "webhook":
+            webhook.key(value)
+        case _:
+            raise errors.BadInput("A channel of this kind takes no secret.")
+
+
 async def _secret(conn: pool.Conn, definition: definitions.Definition, post: Post) -> str:
     name = definition.secret or ""
     found = await vault.opened(conn, vault.key(post.home))

@@ -6,6 +6,8 @@ from typing import Any, cast
 
 import httpcore2
 
+from pocketlet.platform import leases
+
 
 class Link(httpcore2.AsyncNetworkBackend):
     """Connects to nothing but addresses that were checked, and knows whether anything of a request was written."""
@@ -66,6 +68,7 @@ class Watched(httpcore2.AsyncNetworkStream):
         return self._link.received(await self._stream.read(max_bytes, timeout))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        leases.check()
         self._link.sent = True
         await self._stream.write(buffer, timeout)
 

@@ -40,6 +40,13 @@ class _Protocol(h11_impl.H11Protocol):
         super().connection_lost(exc)
         self._rest()
 
+    def shutdown(self) -> None:
+        """At a stop. What would go on for as long as somebody reads (`endless` in its state) is not waited for."""
+        if self.cycle and not self.cycle.response_complete and self.cycle.scope.get("state", {}).get("endless"):
+            self.transport.close()
+        else:
+            super().shutdown()
+
     def _watch(self) -> None:
         if str(self.conn.their_state) != "IDLE":  # the head of a request is here
             self._rest()

@@ -1,6 +1,7 @@
 """Outgoing mail: SMTP submission, and the look into the Sent folder that tells whether a mail left before a crash."""
 
 import asyncio
+import contextlib
 import mailbox
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import aiosmtplib
 
 from pocketlet import crashing, errors
+from pocketlet.platform import leases
 from pocketlet.platform.gateways import endpoints
 
 SECONDS = 30.0
@@ -40,26 +42,23 @@ class Submission:
         Raises errors.NoMailServer (certainly not sent), errors.MailRejected (certainly not sent, and trying again is
         no use), errors.MailUncertain.
         """
-        client = self._client()
-        try:
-            await client.connect()
-            await client.mail(sender)
-            await client.rcpt(to)
-        except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPRecipientRefused) as error:
-            client.close()
-            raise _answered(self, error) from error
-        except (aiosmtplib.SMTPException, OSError) as error:
-            client.close()
-            raise errors.NoMailServer(f"The mail server {self.name} can't be used: {error}.") from error
-        try:
-            said = await client.data(message)
-        except aiosmtplib.SMTPDataError as error:
-            raise _answered(self, error) from error
-        except (aiosmtplib.SMTPException, OSError) as error:
-            raise errors.MailUncertain(f"The connection to {self.name} broke while it took the message.") from error
-        finally:
-            client.close()
-        return f"{said.code} {said.message}"
+        with contextlib.closing(self._client()) as client:
+            try:
+                await client.connect()
+                await client.mail(sender)
+                await client.rcpt(to)
+            except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPRecipientRefused) as error:
+                raise _answered(self, error) from error
+            except (aiosmtplib.SMTPException, OSError) as error:
+                raise errors.NoMailServer(f"The mail server {self.name} can't be used: {error}.") from error
+            _stay_awake(client)
+            try:
+                said = await client.data(message)
+            except aiosmtplib.SMTPDataError as error:
+                raise _answered(self, error) from error
+            except (aiosmtplib.SMTPException, OSError) as error:
+                raise errors.MailUncertain(f"The connection to {self.name} broke while it took the message.") from error
+            return f"{said.code} {said.message}"
 
     @crashing.io
     async def greet(self) -> None:
@@ -102,6 +101,20 @@ class Submission:
         except (mailbox.Error, OSError) as error:
             why = getattr(error, "strerror", "") or "it is gone"
             raise errors.NoMailServer(f"The Sent folder of {self.name} can't be read: {why}.", hint=FOLDER) from error
+
+
+def _stay_awake(client: aiosmtplib.SMTP) -> None:
+    """From here on nothing is written after the lease: the library writes a mail as soon as it reads "go ahead"."""
+    protocol = client.protocol
+    if protocol is None:
+        raise errors.NoMailServer("The mail server left.")
+    write = protocol.write
+
+    def awake(data: bytes) -> None:
+        leases.check()
+        write(data)
+
+    protocol.write = awake
 
 
 def _answered(server: Submission, error: aiosmtplib.SMTPResponseException) -> errors.PocketletError:

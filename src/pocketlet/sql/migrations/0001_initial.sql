@@ -147,11 +147,13 @@ CREATE TABLE pocketlet.session (
   hash bytea PRIMARY KEY,
   owner_id bigint NOT NULL REFERENCES pocketlet.owner ON DELETE CASCADE,
   browser text NOT NULL DEFAULT '',
+  uid bigint,
   created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
   expires_at timestamptz NOT NULL,
   last_used_at timestamptz NOT NULL DEFAULT pocketlet.now()
 );
 COMMENT ON TABLE pocketlet.session IS 'A browser that is logged in; the cookie itself is nowhere.';
+COMMENT ON COLUMN pocketlet.session.uid IS 'The user of this machine whose processes it is good for; null: of whoever shows it.';
 
 CREATE TABLE pocketlet.token (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -175,7 +177,7 @@ CREATE TABLE pocketlet.answered (
   at timestamptz NOT NULL DEFAULT pocketlet.now(),
   PRIMARY KEY (owner_id, key)
 );
-COMMENT ON TABLE pocketlet.answered IS 'Answers to POSTs by their Idempotency-Key, for 24 hours; without a status: in flight.';
+COMMENT ON TABLE pocketlet.answered IS 'Answers to POSTs by their Idempotency-Key, for 24 hours; without a status: begun, and not known to have ended.';
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.login_code, pocketlet.session, pocketlet.token, pocketlet.answered TO pd_api;
 -- What an owner keeps for herself: questions that she asks of an agent's tables again and again.
@@ -457,7 +459,15 @@ CREATE TABLE pocketlet.approval (
 CREATE UNIQUE INDEX ON pocketlet.approval (effect_id) WHERE state = 'pending';
 COMMENT ON COLUMN pocketlet.approval.expires_at IS 'From then on the answer is no.';
 
+CREATE VIEW pocketlet.held_act WITH (security_invoker = true) AS
+  SELECT DISTINCT ON (e.run_id) e.run_id, e.state, e.kind, e.tool, e.destination,
+         (SELECT q.state FROM pocketlet.approval q WHERE q.effect_id = coalesce(e.replaces, e.id) ORDER BY q.id DESC LIMIT 1)
+           AS answer
+    FROM pocketlet.effect e WHERE e.state IN ('blocked', 'refused', 'captured') ORDER BY e.run_id, e.id DESC;
+COMMENT ON VIEW pocketlet.held_act IS 'Of each run the last act that was not let out, and the owner''s last word on it.';
+
 GRANT SELECT, INSERT, UPDATE ON pocketlet.rule, pocketlet.effect, pocketlet.approval TO pd_api;
+GRANT SELECT ON pocketlet.held_act TO pd_api;
 -- Which services outside an agent may use, and how: rows of the owner, deny by default.
 CREATE TABLE pocketlet.connection (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -548,6 +558,7 @@ CREATE TABLE pocketlet.mcp_tool (
   fault text NOT NULL DEFAULT '',
   class text NOT NULL DEFAULT 'unsafe' CHECK (class IN ('read', 'idempotent', 'keyed', 'unsafe')),
   state text NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'on', 'off')),
+  reviewed text,
   reviewed_at timestamptz,
   PRIMARY KEY (server_id, tool)
 );
@@ -556,6 +567,7 @@ COMMENT ON COLUMN pocketlet.mcp_tool.digest IS 'sha256 over name, description, s
 COMMENT ON COLUMN pocketlet.mcp_tool.fault IS 'Why the tool is left out, if it is; the others of its server go on.';
 COMMENT ON COLUMN pocketlet.mcp_tool.class IS 'The owner''s word on what a call does there; the server''s own hints count for nothing.';
 COMMENT ON COLUMN pocketlet.mcp_tool.state IS 'new: not reviewed, or not the same any more.';
+COMMENT ON COLUMN pocketlet.mcp_tool.reviewed IS 'Its description as the owner last decided on it: what a new one is shown beside.';
 
 CREATE TABLE pocketlet.mcp_grant (
   server_id bigint NOT NULL REFERENCES pocketlet.mcp_server ON DELETE CASCADE,

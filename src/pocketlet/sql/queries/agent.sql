@@ -24,6 +24,14 @@ RETURNING id;
 -- Whoever made it, it is the owner's now
 UPDATE pocketlet.agent SET origin = 'import' WHERE id = %(id)s;
 
+-- leaving --
+-- What goes with it, and what it cost
+SELECT count(*) AS runs, count(*) FILTER (WHERE state IN ('queued', 'running', 'waiting')) AS under_way,
+       (SELECT count(*) FROM pocketlet.revision WHERE agent_id = %(id)s) AS revisions,
+       (SELECT count(*) FROM pocketlet.feedback WHERE agent_id = %(id)s) AS feedback,
+       (SELECT coalesce(sum(cost), 0) FROM pocketlet.ledger WHERE agent_id = %(id)s) AS spent
+  FROM pocketlet.run WHERE agent_id = %(id)s;
+
 -- forget --
 -- Jobs first, then the row with all that hangs on it
 WITH jobs AS (

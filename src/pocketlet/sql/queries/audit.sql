@@ -21,4 +21,5 @@ SELECT id, previous, hash, ARRAY[
 SELECT id, at, actor, action, subject, agent, run_id, step_seq, verdict, rule, details
   FROM pocketlet.audit
  WHERE (%(agent)s::text IS NULL OR agent = %(agent)s) AND (%(run)s::bigint IS NULL OR run_id = %(run)s)
+   AND (%(below)s::bigint IS NULL OR id < %(below)s)
  ORDER BY id DESC LIMIT %(limit)s;

@@ -123,8 +123,8 @@ SELECT c.id, c.run_id AS run, c.state, c.accepted, c.passes, c.pinned, c.model, 
  WHERE c.agent_id = %(agent)s AND c.state <> 'retired' ORDER BY c.id DESC;
 
 -- listing --
--- Every case, the newest first
+-- Every case, or those before one, the newest first
 SELECT c.id AS case, c.run_id AS run, c.state, c.accepted, c.passes, c.pinned, c.scope, c.model, c.reason,
        c.retired_by, c.created_at, r.input->>'subject' AS subject
   FROM pocketlet.cases c JOIN pocketlet.run r ON r.id = c.run_id
- WHERE c.agent_id = %(agent)s ORDER BY c.id DESC;
+ WHERE c.agent_id = %(agent)s AND (%(below)s::bigint IS NULL OR c.id < %(below)s) ORDER BY c.id DESC LIMIT %(most)s;

@@ -8,7 +8,8 @@ SELECT coalesce(sum(CASE state WHEN 'reserved' THEN reserved ELSE cost END), 0) 
   FROM pocketlet.ledger WHERE agent_id = %(agent)s AND at >= %(since)s;
 
 -- last_trial --
--- The last that a model did of a case with what is in force
+-- The last that a model did of a case with a revision, before a run
 SELECT t.run_id AS run FROM pocketlet.trial t JOIN pocketlet.run r ON r.id = t.run_id
  WHERE t.case_id = %(case)s AND t.revision = %(revision)s AND r.model = %(model)s AND t.verdict IN ('pass', 'fail')
+   AND (%(below)s::bigint IS NULL OR t.run_id < %(below)s)
  ORDER BY t.id DESC LIMIT 1;

@@ -113,4 +113,4 @@ SELECT d.* FROM pocketlet.delivery d WHERE d.channel_id = %(channel)s AND d.refe
 -- recent --
 -- The last messages of a channel
 SELECT id AS delivery, kind, state, title, said, attempt AS attempts, created_at, changed_at FROM pocketlet.delivery
- WHERE channel_id = %(channel)s ORDER BY id DESC LIMIT %(limit)s;
+ WHERE channel_id = %(channel)s AND (%(below)s::bigint IS NULL OR id < %(below)s) ORDER BY id DESC LIMIT %(limit)s;

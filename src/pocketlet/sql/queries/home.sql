@@ -54,25 +54,10 @@ SELECT r.id AS run, a.name AS agent, r.kind, coalesce(r.input->>'subject', '') A
    AND NOT EXISTS (SELECT FROM pocketlet.seen s WHERE s.run_id = r.id AND s.owner_id = %(owner)s AND s.at >= r.ended_at)
  ORDER BY r.id DESC LIMIT %(limit)s;
 
--- held_back --
--- How many of the runs that a trigger started ended because something was not let out; a list is one thing
-SELECT a.name AS agent, t.name AS trigger, count(*) AS runs
-  FROM pocketlet.slot s JOIN pocketlet.trigger t ON t.id = s.trigger_id JOIN pocketlet.agent a ON a.id = t.agent_id
-  JOIN pocketlet.run r ON r.id = s.run_id
- WHERE a.owner_id = %(owner)s AND s.due_at > pocketlet.now() - make_interval(hours => %(hours)s)
-   AND s.state = 'failed' AND s.parent IS NULL AND r.outcome = 'blocked' GROUP BY a.name, t.name;
-
 -- held --
 -- Of runs that ended so: the last act that was not let out
-SELECT r.id AS run, a.name AS agent, r.state, r.outcome, h.*
+SELECT r.id AS run, a.name AS agent, r.state, r.outcome,
+       h.state AS held, h.tool AS held_tool, h.destination AS held_to, h.answer AS held_answer
   FROM pocketlet.run r JOIN pocketlet.agent a ON a.id = r.agent_id
-  CROSS JOIN LATERAL (
-    SELECT e.state AS held, e.kind AS held_kind, e.tool AS held_tool, e.destination AS held_to,
-           (SELECT q.state FROM pocketlet.approval q WHERE q.effect_id = coalesce(e.replaces, e.id)
-             ORDER BY q.id DESC LIMIT 1) AS held_answer
-      FROM pocketlet.effect e WHERE e.run_id = r.id AND e.state IN ('blocked', 'refused') ORDER BY e.id DESC LIMIT 1) h
+  JOIN LATERAL (SELECT * FROM pocketlet.held_act h WHERE h.run_id = r.id) h ON true
  WHERE r.id = ANY (%(runs)s) AND r.outcome = 'blocked';
-
--- drill --
--- When a backup was last restored to see that it can be
-SELECT max(value)::timestamptz AS at FROM pocketlet.setting WHERE name = 'restore_drill_at';

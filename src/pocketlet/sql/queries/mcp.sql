@@ -42,7 +42,7 @@ DELETE FROM pocketlet.mcp_grant WHERE server_id = %(id)s AND agent_id = %(agent)
 
 -- tools --
 -- What was shown of a server's tools
-SELECT tool, description, schema, annotations, digest, fault, class, state, reviewed_at
+SELECT tool, description, schema, annotations, digest, fault, class, state, reviewed, reviewed_at
   FROM pocketlet.mcp_tool WHERE server_id = %(id)s ORDER BY tool;
 
 -- hold --
@@ -64,7 +64,7 @@ DELETE FROM pocketlet.mcp_tool WHERE server_id = %(id)s AND NOT tool = ANY(%(too
 
 -- decide --
 -- The owner's word on a tool, as it was shown
-UPDATE pocketlet.mcp_tool SET state = %(state)s, class = %(class)s, reviewed_at = pocketlet.now()
+UPDATE pocketlet.mcp_tool SET state = %(state)s, class = %(class)s, reviewed = description, reviewed_at = pocketlet.now()
  WHERE server_id = %(id)s AND tool = %(tool)s AND digest = %(digest)s;
 
 -- doubt --

@@ -1,7 +1,8 @@
 -- agents --
--- An owner's agents with what is under way and what waits; money of the UTC day. Trials and curations are no runs of theirs
+-- An owner's agents, each with its manifest in force and what is under way; money of the UTC day. Trials and curations are
+-- no runs of theirs
 WITH today AS (SELECT date_trunc('day', pocketlet.now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS began)
-SELECT a.name, coalesce(a.current, 0) AS current,
+SELECT a.name, a.current, v.manifest,
        (SELECT count(*) FROM pocketlet.run r WHERE r.agent_id = a.id AND r.kind = 'run') AS runs,
        (SELECT max(r.created_at) FROM pocketlet.run r WHERE r.agent_id = a.id AND r.kind = 'run') AS last_run_at,
        (SELECT count(*) FROM pocketlet.run r WHERE r.agent_id = a.id AND r.state IN ('queued', 'running')) AS under_way,
@@ -9,7 +10,8 @@ SELECT a.name, coalesce(a.current, 0) AS current,
            AND r.ended_at >= today.began) AS failed_today,
        (SELECT coalesce(sum(l.cost), 0) FROM pocketlet.ledger l, today WHERE l.agent_id = a.id AND l.at >= today.began)
          AS spent_today
-  FROM pocketlet.agent a WHERE a.owner_id = %(owner)s ORDER BY a.name;
+  FROM pocketlet.agent a JOIN pocketlet.revision v ON v.agent_id = a.id AND v.n = a.current
+ WHERE a.owner_id = %(owner)s ORDER BY a.name;
 
 -- rail --
 -- No more of them than what stands beside every page

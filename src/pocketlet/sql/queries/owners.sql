@@ -37,18 +37,18 @@ SELECT o.id, o.name, o.keeper, o.password IS NOT NULL AS has_password
 
 -- new_session --
 WITH old AS (DELETE FROM pocketlet.session WHERE expires_at < pocketlet.now())
-INSERT INTO pocketlet.session (hash, owner_id, browser, expires_at)
-VALUES (%(hash)s, %(owner)s, %(browser)s, pocketlet.now() + make_interval(days => %(days)s));
+INSERT INTO pocketlet.session (hash, owner_id, browser, uid, expires_at)
+VALUES (%(hash)s, %(owner)s, %(browser)s, %(user)s::bigint, pocketlet.now() + make_interval(days => %(days)s));
 
 -- of_session --
 -- Its use is noted once a minute: a page asks for many things
 WITH used AS (
   UPDATE pocketlet.session SET last_used_at = pocketlet.now(), expires_at = pocketlet.now() + make_interval(days => %(days)s)
-   WHERE hash = %(hash)s AND expires_at > pocketlet.now() AND last_used_at < pocketlet.now() - interval '1 minute'
+   WHERE hash = %(hash)s AND (uid IS NULL OR uid = %(user)s::bigint) AND expires_at > pocketlet.now() AND last_used_at < pocketlet.now() - interval '1 minute'
 )
 SELECT o.id, o.name, o.keeper, o.password IS NOT NULL AS has_password
   FROM pocketlet.session s JOIN pocketlet.owner o ON o.id = s.owner_id
- WHERE s.hash = %(hash)s AND s.expires_at > pocketlet.now();
+ WHERE s.hash = %(hash)s AND (s.uid IS NULL OR s.uid = %(user)s::bigint) AND s.expires_at > pocketlet.now();
 
 -- end_session --
 DELETE FROM pocketlet.session WHERE hash = %(hash)s;

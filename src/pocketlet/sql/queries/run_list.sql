@@ -7,7 +7,7 @@ SELECT r.id AS run, a.name AS agent, r.kind, r.revision, r.state, coalesce(r.out
        left(coalesce(r.input->>'text', ''), 300) AS text, r.feedback_id AS feedback, f.run_id AS taught_on, c.run_id AS replays,
        coalesce(t.name, '') AS trigger, r.created_at, r.ended_at,
        extract(epoch FROM coalesce(r.ended_at, pocketlet.now()) - r.started_at)::float8 AS seconds,
-       l.cost, l.tokens, v.verdict, u.unread, h.state AS held, h.kind AS held_kind, h.tool AS held_tool, h.destination AS held_to, h.answer AS held_answer,
+       l.cost, l.tokens, v.verdict, u.unread, h.state AS held, h.tool AS held_tool, h.destination AS held_to, h.answer AS held_answer,
        EXISTS (SELECT FROM pocketlet.approval q JOIN pocketlet.effect e ON e.id = q.effect_id
                 WHERE e.run_id = r.id AND q.state = 'pending') AS asks
   FROM pocketlet.run r JOIN pocketlet.agent a ON a.id = r.agent_id
@@ -15,11 +15,7 @@ SELECT r.id AS run, a.name AS agent, r.kind, r.revision, r.state, coalesce(r.out
   LEFT JOIN pocketlet.cases c ON c.id = r.case_id
   LEFT JOIN LATERAL (SELECT t.name FROM pocketlet.slot s JOIN pocketlet.trigger t ON t.id = s.trigger_id
                       WHERE s.run_id = r.id ORDER BY s.id LIMIT 1) t ON true
-  LEFT JOIN LATERAL (SELECT e.state, e.kind, e.tool, e.destination,
-                            (SELECT q.state FROM pocketlet.approval q WHERE q.effect_id = coalesce(e.replaces, e.id)
-                              ORDER BY q.id DESC LIMIT 1) AS answer
-                       FROM pocketlet.effect e
-                      WHERE e.run_id = r.id AND e.state IN ('blocked', 'refused', 'captured') ORDER BY e.id DESC LIMIT 1) h
+  LEFT JOIN LATERAL (SELECT * FROM pocketlet.held_act h WHERE h.run_id = r.id) h
     ON r.outcome = 'blocked' OR r.dry OR r.kind = 'trial'
   CROSS JOIN LATERAL (SELECT coalesce(sum(l.cost), 0) AS cost, coalesce(sum(l.input_tokens + l.output_tokens), 0) AS tokens
                         FROM pocketlet.ledger l WHERE l.run_id = r.id) l
@@ -57,9 +53,15 @@ SELECT r.id AS run, a.name AS agent, r.kind, r.revision, r.state, coalesce(r.out
 
 -- steps --
 -- Its journal in short
-SELECT s.seq, coalesce(s.tool, '') AS tool, coalesce(s.error, '') AS error, coalesce((s.meta->>'seconds')::float8, 0) AS seconds,
+SELECT s.seq, coalesce(s.tool, '') AS tool, coalesce(s.error, '') AS error, CASE s.kind WHEN 'tool' THEN s.request END AS request,
+       s.meta, left(s.response #>> '{}', 20) AS response, e.state AS effect_state, q.state AS answer,
+       coalesce((s.meta->>'seconds')::float8, 0) AS seconds,
        coalesce((SELECT sum(l.cost) FROM pocketlet.ledger l WHERE l.run_id = s.run_id AND l.step_seq = s.seq), 0) AS cost
-  FROM pocketlet.step s WHERE s.run_id = %(run)s ORDER BY s.seq LIMIT %(limit)s;
+  FROM pocketlet.step s
+  LEFT JOIN pocketlet.effect e ON e.run_id = s.run_id AND e.step_seq = s.seq AND e.state <> 'replaced'
+  LEFT JOIN LATERAL (SELECT q.state FROM pocketlet.approval q WHERE q.effect_id = coalesce(e.replaces, e.id)
+                      ORDER BY q.id DESC LIMIT 1) q ON true
+ WHERE s.run_id = %(run)s ORDER BY s.seq LIMIT %(limit)s;
 
 -- letter --
 -- The last mail that it wrote, whatever became of it

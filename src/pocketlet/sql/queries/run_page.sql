@@ -3,7 +3,7 @@
 -- last act that was not let out
 SELECT r.id AS run, g.name AS agent, coalesce(g.current, 0) AS current, r.kind, r.revision, r.outcome, r.result, r.error, r.hint,
        r.input, coalesce(r.input->>'subject', '') AS subject, coalesce(r.input->>'text', '') AS text, r.facts, r.label, r.model, r.briefing, r.briefing_hash, r.lessons, r.dry, r.created_at, r.started_at, r.ended_at,
-       h.state AS held, h.kind AS held_kind, h.tool AS held_tool, h.destination AS held_to, h.answer AS held_answer,
+       h.state AS held, h.tool AS held_tool, h.destination AS held_to, h.answer AS held_answer,
        (SELECT max(v.n) FROM pocketlet.revision v WHERE v.agent_id = r.agent_id AND v.run_id = r.id) AS drafted,
        t.name AS trigger, r.feedback_id AS feedback, f.run_id AS taught_on, c.run_id AS replays, o.model AS replayed_model,
        (SELECT sum(l.cost) FROM pocketlet.ledger l WHERE l.run_id = c.run_id) AS replayed_usd
@@ -12,11 +12,7 @@ SELECT r.id AS run, g.name AS agent, coalesce(g.current, 0) AS current, r.kind, 
   LEFT JOIN pocketlet.cases c ON c.id = r.case_id LEFT JOIN pocketlet.run o ON o.id = c.run_id
   LEFT JOIN LATERAL (SELECT t.name FROM pocketlet.slot s JOIN pocketlet.trigger t ON t.id = s.trigger_id
                       WHERE s.run_id = r.id ORDER BY s.id LIMIT 1) t ON true
-  LEFT JOIN LATERAL (SELECT e.state, e.kind, e.tool, e.destination,
-                            (SELECT q.state FROM pocketlet.approval q WHERE q.effect_id = coalesce(e.replaces, e.id)
-                              ORDER BY q.id DESC LIMIT 1) AS answer
-                       FROM pocketlet.effect e
-                      WHERE e.run_id = r.id AND e.state IN ('blocked', 'refused', 'captured') ORDER BY e.id DESC LIMIT 1) h
+  LEFT JOIN LATERAL (SELECT * FROM pocketlet.held_act h WHERE h.run_id = r.id) h
     ON r.outcome = 'blocked' OR r.dry OR r.kind = 'trial'
  WHERE r.id = %(run)s AND g.owner_id = %(owner)s;
 
@@ -24,9 +20,8 @@ SELECT r.id AS run, g.name AS agent, coalesce(g.current, 0) AS current, r.kind, 
 -- How it stands, without a look at more than one of its steps: this is asked ten times a second
 SELECT r.state, r.outcome, r.error, r.stop_requested,
        CASE WHEN r.outcome = 'blocked' THEN
-         (SELECT CASE WHEN e.state = 'refused' THEN coalesce((SELECT q.state FROM pocketlet.approval q
-                         WHERE q.effect_id = coalesce(e.replaces, e.id) ORDER BY q.id DESC LIMIT 1), 'refused') ELSE e.state END
-            FROM pocketlet.effect e WHERE e.run_id = r.id AND e.state IN ('blocked', 'refused') ORDER BY e.id DESC LIMIT 1)
+         (SELECT CASE WHEN h.state = 'refused' THEN coalesce(h.answer, 'refused') ELSE h.state END
+            FROM pocketlet.held_act h WHERE h.run_id = r.id)
        END AS held,
        b.cap, b.spent, b.reserved,
        coalesce((SELECT max(s.seq) FROM pocketlet.step s WHERE s.run_id = r.id), 0) AS steps,

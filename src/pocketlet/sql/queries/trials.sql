@@ -20,14 +20,16 @@ SELECT t.revision, t.draft, t.case_id AS case, t.purpose, t.gates, r.curation, r
 -- Once it has run
 UPDATE pocketlet.trial SET verdict = %(verdict)s, evidence = %(evidence)s WHERE run_id = %(run)s;
 
--- of_draft --
--- All that was made for its sake
+-- listing --
+-- The newest first: all, what was made for a draft's sake, with a revision, before a run
 SELECT t.case_id AS case, c.run_id AS case_run, t.run_id AS run, t.revision, t.purpose, t.gates, t.attempt, t.verdict, t.evidence,
        o.input->>'subject' AS subject, m.model, m.state,
        coalesce((SELECT sum(l.cost) FROM pocketlet.ledger l WHERE l.run_id = t.run_id), 0) AS cost_usd
   FROM pocketlet.trial t JOIN pocketlet.cases c ON c.id = t.case_id JOIN pocketlet.run o ON o.id = c.run_id
   JOIN pocketlet.run m ON m.id = t.run_id
- WHERE t.agent_id = %(agent)s AND t.draft = %(draft)s ORDER BY t.id;
+ WHERE t.agent_id = %(agent)s AND (%(draft)s::int IS NULL OR t.draft = %(draft)s)
+   AND (%(revision)s::int IS NULL OR t.revision = %(revision)s) AND (%(below)s::bigint IS NULL OR t.run_id < %(below)s)
+ ORDER BY t.run_id DESC LIMIT %(most)s;
 
 -- plan --
 -- What was known before

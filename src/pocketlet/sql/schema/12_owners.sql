@@ -13,11 +13,13 @@ CREATE TABLE pocketlet.session (
   hash bytea PRIMARY KEY,
   owner_id bigint NOT NULL REFERENCES pocketlet.owner ON DELETE CASCADE,
   browser text NOT NULL DEFAULT '',
+  uid bigint,
   created_at timestamptz NOT NULL DEFAULT pocketlet.now(),
   expires_at timestamptz NOT NULL,
   last_used_at timestamptz NOT NULL DEFAULT pocketlet.now()
 );
 COMMENT ON TABLE pocketlet.session IS 'A browser that is logged in; the cookie itself is nowhere.';
+COMMENT ON COLUMN pocketlet.session.uid IS 'The user of this machine whose processes it is good for; null: of whoever shows it.';
 
 CREATE TABLE pocketlet.token (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -41,6 +43,6 @@ CREATE TABLE pocketlet.answered (
   at timestamptz NOT NULL DEFAULT pocketlet.now(),
   PRIMARY KEY (owner_id, key)
 );
-COMMENT ON TABLE pocketlet.answered IS 'Answers to POSTs by their Idempotency-Key, for 24 hours; without a status: in flight.';
+COMMENT ON TABLE pocketlet.answered IS 'Answers to POSTs by their Idempotency-Key, for 24 hours; without a status: begun, and not known to have ended.';
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON pocketlet.login_code, pocketlet.session, pocketlet.token, pocketlet.answered TO pd_api;

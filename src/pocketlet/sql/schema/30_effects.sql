@@ -60,4 +60,12 @@ CREATE TABLE pocketlet.approval (
 CREATE UNIQUE INDEX ON pocketlet.approval (effect_id) WHERE state = 'pending';
 COMMENT ON COLUMN pocketlet.approval.expires_at IS 'From then on the answer is no.';
 
+CREATE VIEW pocketlet.held_act WITH (security_invoker = true) AS
+  SELECT DISTINCT ON (e.run_id) e.run_id, e.state, e.kind, e.tool, e.destination,
+         (SELECT q.state FROM pocketlet.approval q WHERE q.effect_id = coalesce(e.replaces, e.id) ORDER BY q.id DESC LIMIT 1)
+           AS answer
+    FROM pocketlet.effect e WHERE e.state IN ('blocked', 'refused', 'captured') ORDER BY e.run_id, e.id DESC;
+COMMENT ON VIEW pocketlet.held_act IS 'Of each run the last act that was not let out, and the owner''s last word on it.';
+
 GRANT SELECT, INSERT, UPDATE ON pocketlet.rule, pocketlet.effect, pocketlet.approval TO pd_api;
+GRANT SELECT ON pocketlet.held_act TO pd_api;

@@ -27,6 +27,7 @@ CREATE TABLE pocketlet.mcp_tool (
   fault text NOT NULL DEFAULT '',
   class text NOT NULL DEFAULT 'unsafe' CHECK (class IN ('read', 'idempotent', 'keyed', 'unsafe')),
   state text NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'on', 'off')),
+  reviewed text,
   reviewed_at timestamptz,
   PRIMARY KEY (server_id, tool)
 );
@@ -35,6 +36,7 @@ COMMENT ON COLUMN pocketlet.mcp_tool.digest IS 'sha256 over name, description, s
 COMMENT ON COLUMN pocketlet.mcp_tool.fault IS 'Why the tool is left out, if it is; the others of its server go on.';
 COMMENT ON COLUMN pocketlet.mcp_tool.class IS 'The owner''s word on what a call does there; the server''s own hints count for nothing.';
 COMMENT ON COLUMN pocketlet.mcp_tool.state IS 'new: not reviewed, or not the same any more.';
+COMMENT ON COLUMN pocketlet.mcp_tool.reviewed IS 'Its description as the owner last decided on it: what a new one is shown beside.';
 
 CREATE TABLE pocketlet.mcp_grant (
   server_id bigint NOT NULL REFERENCES pocketlet.mcp_server ON DELETE CASCADE,

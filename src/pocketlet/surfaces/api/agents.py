@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from pocketlet.agents import revisions
+from pocketlet.agents import manifest
 from pocketlet.db import pool, queries
 from pocketlet.surfaces.api import caller as callers
 from pocketlet.surfaces.api import endpoint
@@ -37,13 +37,10 @@ async def listing(caller: callers.Caller) -> Agents:
     """Lists all your agents, with what is under way and what waits."""
     async with caller.database.api() as conn:
         rows = await (await conn.execute(Q["agents"], {"owner": caller.owner.id})).fetchall()
-        mine = {one.name: one for one in await callers.everyone(conn, caller)}
         asks = await waits(conn, caller)
-        jobs = {name: (await revisions.load(conn, one, one.current)).manifest.job for name, one in mine.items()}
+    jobs = [manifest.parse(row.pop("manifest")).job for row in rows]
     return Agents(
-        items=[
-            Agent(**row, job=jobs[row["name"]], waits=asks.get(row["name"], 0)) for row in rows if row["name"] in jobs
-        ]
+        items=[Agent(**row, job=job, waits=asks.get(row["name"], 0)) for row, job in zip(rows, jobs, strict=True)]
     )
 
 

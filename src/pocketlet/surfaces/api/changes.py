@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
 import pydantic
 
@@ -16,7 +16,6 @@ from pocketlet.platform import ledger
 from pocketlet.surfaces.api import caller as callers
 from pocketlet.surfaces.api import endpoint, playbook
 
-Choice = Annotated[int, pydantic.Field(ge=0, lt=2**31 - 1, description="The number of a revision.")]
 LONGEST = 200_000  # characters of instructions
 HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 #: What an owner can do about a revision, by its state.
@@ -159,13 +158,12 @@ async def change(caller: callers.Caller, agent: str, revision: playbook.Number) 
         return await changed(conn, await callers.agent(conn, caller, agent), revision)
 
 
-async def diff(caller: callers.Caller, agent: str, *, old: Choice = 0, new: Choice = 0) -> Diff:
+async def diff(caller: callers.Caller, agent: str, *, old: playbook.Choice = 0, new: playbook.Choice = 0) -> Diff:
     """Shows what differs between two revisions. Without `new`: the current one; without `old`: the parent of `new`."""
     async with caller.database.api() as conn:
         found = await callers.agent(conn, caller, agent)
         new = new or found.current
-        row = await playbook.row(conn, found, new)
-        old = old or row.parent or new
+        old = old or (await revisions.one(conn, found, new))["parent"] or new
         before, after = await revisions.load(conn, found, old), await revisions.load(conn, found, new)
     text = revisions.diff(before, after, (f"r{old}", f"r{new}"))
     return Diff(agent=agent, old=old, new=new, diff=text)
@@ -213,11 +211,11 @@ async def edit(caller: callers.Caller, agent: str, body: InstructionsEdit) -> De
 
 async def changed(conn: pool.Conn, agent: agents.Agent, revision: int) -> Change:
     """The same, of an agent that is known to be the caller's. Raises errors.NotFound."""
-    about = await playbook.row(conn, agent, revision)
+    row = await revisions.one(conn, agent, revision)
+    about = playbook.stands(row)
     after = await revisions.load(conn, agent, revision)
     before = await revisions.load(conn, agent, about.parent) if about.parent else after
     told = await trials.report(conn, agent, revision)
-    [row] = await revisions.history(conn, agent, below=revision + 1, most=1)
     spent = (await ledger.of_run(conn, about.run))["cost_usd"] if about.run else Decimal(0)
     return Change(
         agent=agent.name,
@@ -257,7 +255,7 @@ def _trial(row: Mapping[str, Any]) -> Trial:
 async def _decided(caller: callers.Caller, agent: str, revision: int, said: str) -> Decided:
     async with caller.database.api() as conn:
         found = await callers.agent(conn, caller, agent)
-        state = (await playbook.row(conn, found, revision)).state
+        state = (await revisions.one(conn, found, revision))["state"]
     return Decided(agent=agent, revision=revision, current=found.current, state=state, said=said)
 
 

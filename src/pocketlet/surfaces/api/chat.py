@@ -17,7 +17,7 @@ from pocketlet.db import pool, queries
 from pocketlet.learning import cards, chat, feedback, kinds, proposals
 from pocketlet.platform import apps
 from pocketlet.surfaces.api import caller as callers
-from pocketlet.surfaces.api import changes, endpoint, paging
+from pocketlet.surfaces.api import changes, endpoint, following, paging
 
 Q = queries.load("chat_page")
 SHOWN = 4_000  # characters of what a tool was asked, and of what it answered
@@ -161,7 +161,8 @@ async def events(caller: callers.Caller, agent: str, run: int, *, after: int = 0
     """
     async with caller.database.api() as conn:
         await _row(conn, await callers.agent(conn, caller, agent), run)
-    async for event in chat.events(caller.database, run):
+    yield endpoint.Event("", {})  # it is followed from now on, even if nothing comes for long
+    async for event in chat.events(caller.database, run, following.LONGEST):
         seq = int(event.data.get("seq", 0))
         if event.kind != "step" or seq > after:
             yield endpoint.Event(event.kind, event.data, str(seq) if event.kind == "step" else "")
@@ -269,10 +270,12 @@ def _json(value: object) -> str:
 
 
 async def _made(caller: callers.Caller, name: str, job: str, model: str) -> str:
-    """A new agent of the caller's, and its name. Raises errors.Conflict, errors.BadInput, errors.BadSetting."""
+    """A new agent of the caller's, and its name. Raises errors.Conflict, errors.BadInput, errors.BadSetting.
+
+    A name that is another owner's agent, a role of this Postgres or reserved is refused in the same words.
+    """
     if name:
-        await chat.make(caller.database, name, model, caller.owner.id)
-        return name
+        return await _named(caller, name, model)
     for candidate in _names(job):
         if await chat.exists(caller.database, candidate):
             continue
@@ -282,6 +285,26 @@ async def _made(caller: callers.Caller, name: str, job: str, model: str) -> str:
             continue
         return candidate
     raise errors.Conflict("No name was found for this agent.", hint="Give it one: small letters, digits and _.")
+
+
+async def _named(caller: callers.Caller, name: str, model: str) -> str:
+    async with caller.database.api() as conn:
+        mine = {one.name for one in await callers.everyone(conn, caller)}
+    if name in mine:
+        raise errors.Conflict(f"There is an agent {name!r} of yours already.", hint="Take another name.")
+    hint = "Take another one, or none: then one is made of your words."
+    taken = errors.BadInput(f"The name {name!r} can't be had.", hint=hint)
+    try:
+        apps.check_name(name)
+    except errors.BadAgent as error:
+        if apps.NAME.fullmatch(name):
+            raise taken from error
+        raise
+    try:
+        await chat.make(caller.database, name, model, caller.owner.id)
+    except errors.Conflict as error:
+        raise taken from error
+    return name
 
 
 def _names(job: str) -> Iterator[str]:

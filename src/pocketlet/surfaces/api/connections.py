@@ -82,6 +82,7 @@ class Use(endpoint.Model):
 class Connection(endpoint.Model):
     """A service that agents may use. `agents`: yours; `others`: how many of other owners. `today`: calls of this day
     (UTC). `health`: off, cut, lacks, review, blocked, asked, failing, fine or unused; `said`: the same as a sentence.
+    Only who keeps the installation is told what stands in `headers`, and what it is `pinned` to.
     """
 
     name: str
@@ -193,8 +194,8 @@ async def _shown(
         allow=[operation(item) for item in one.allow],
         deny=[item.line for item in one.deny],
         login=login,
-        headers=dict(one.headers),
-        pinned=list(one.pinned),
+        headers={name: value if caller.owner.keeper else "" for name, value in one.headers.items()},
+        pinned=list(one.pinned) if caller.owner.keeper else [],
         today=today["calls"] if today else 0,
         review_on=review_on,
         agents=grants["agents"],

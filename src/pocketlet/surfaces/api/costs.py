@@ -11,22 +11,24 @@ import pydantic
 
 from pocketlet import clock, errors
 from pocketlet.agents import agent as agents
-from pocketlet.agents import revisions
+from pocketlet.agents import budgeting, revisions
 from pocketlet.agents.waking import forecast
 from pocketlet.db import pool, queries
+from pocketlet.learning import adoption
 from pocketlet.platform import ledger, prices
 from pocketlet.platform.gateways import endpoints, models
 from pocketlet.surfaces.api import caller as callers
-from pocketlet.surfaces.api import endpoint, runs
+from pocketlet.surfaces.api import endpoint, playbook, runs
 
 Q = queries.load("costs")
 Days = Annotated[int, pydantic.Field(ge=1, le=366, description="UTC days, today included.")]
 DEAREST = 8  # runs that are named
+Usd = Annotated[Decimal, pydantic.Field(ge=0, lt=10**9, decimal_places=4)]
 LONGEST = 2**31 - 1  # tokens; no call has as many
 #: In plain words, what a cap does.
 AT_THE_CAP = (
     "The model call that would pass a cap is not made: the run fails, says so, and can be retried. The day's cap "
-    "begins anew at 0:00 UTC; to raise one, ask the manager."
+    "begins anew at 0:00 UTC."
 )
 
 
@@ -52,15 +54,35 @@ class Day(endpoint.Model):
 
 
 class Cap(endpoint.Model):
-    """An agent's caps in USD; `learning` is for what one word of yours sets off. `then`: what happens at the cap."""
+    """An agent's caps in USD; `learning` is for what one word of yours sets off. `then`: what happens at the cap.
+    `revision`: the current one, which says them.
+    """
 
     agent: str
+    revision: int
     per_run: Decimal
     per_day: Decimal
     learning: Decimal
     spent_today: Decimal
     reserved_today: Decimal
     then: str
+
+
+class Budget(endpoint.Model):
+    """What an agent may spend on a run and in a UTC day, in USD. `revision`: the current one, as you were shown it."""
+
+    revision: playbook.Number
+    per_run: Usd
+    per_day: Usd
+
+
+class BudgetChanged(endpoint.Model):
+    """The revision that says so, and counts, and what the caps were before."""
+
+    said: str
+    revision: int
+    per_run_before: Decimal
+    per_day_before: Decimal
 
 
 class Useful(endpoint.Model):
@@ -191,6 +213,33 @@ async def elsewhere(caller: callers.Caller, *, model: str = "", agent: str = "",
     )
 
 
+async def budget(caller: callers.Caller, agent: str, body: Budget) -> BudgetChanged:
+    """Sets what an agent may spend on one run and in a day: a new revision of agent.toml, which counts at once."""
+    if body.per_run > body.per_day:
+        raise errors.BadInput(
+            "A run can't spend more than its day may.", hint="Raise the day's cap, or lower the run's."
+        )
+    async with caller.database.api() as conn:
+        found = await callers.agent(conn, caller, agent)
+        old = await revisions.load(conn, found, body.revision)
+        made = budgeting.put(old.manifest_text, body.per_run, body.per_day)
+        reason = f"at most {_usd(body.per_run)} a run and {_usd(body.per_day)} a day"
+        number = await adoption.set_up(conn, found, body.revision, made, reason)
+    before = old.manifest.budget
+    said = f"{agent} may spend {_usd(body.per_run)} on a run and {_usd(body.per_day)} a day from now on."
+    return BudgetChanged(
+        said=f"{said} Before: {_usd(before['run'])} and {_usd(before['day'])} (revision {body.revision}).",
+        revision=number,
+        per_run_before=before["run"],
+        per_day_before=before["day"],
+    )
+
+
+def _usd(value: Decimal) -> str:
+    """To a cent, or as exactly as it was said."""
+    return f"${value:.2f}" if value == round(value, 2) else f"${value.normalize():f}"
+
+
 def _since(now: datetime, days: int) -> datetime:
     return now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days - 1)
 
@@ -208,6 +257,7 @@ async def _cap(conn: pool.Conn, agent: agents.Agent, now: datetime) -> Cap:
     row = await (await conn.execute(Q["today"], {"agent": agent.id, "day": now.date().isoformat()})).fetchone()
     return Cap(
         agent=agent.name,
+        revision=agent.current,
         per_run=budget["run"],
         per_day=budget["day"],
         learning=await ledger.learning_allowance(conn, agent.id, budget),
@@ -257,4 +307,5 @@ def _tiers(price: prices.Price) -> list[tuple[int, prices.Price]]:
 ENDPOINTS = (
     endpoint.Endpoint("GET", "/costs", "read", show),
     endpoint.Endpoint("GET", "/costs/elsewhere", "read", elsewhere),
+    endpoint.Endpoint("PUT", "/agents/{agent}/budget", "admin", budget),
 )

@@ -10,8 +10,8 @@ from pocketlet.surfaces.api import endpoint, table
 
 WHERE = "#/components/schemas/{model}"
 PROBLEM = {"$ref": "#/components/responses/Problem"}
-#: What may be wrong with a request; each with a problem document. There is no limit of rate: nothing answers 429.
-REFUSALS = ("400", "401", "403", "404", "409", "422", "500", "503")
+#: What may be wrong with a request; each with a problem document. 429: too much at once, as there is no limit of rate.
+REFUSALS = ("400", "401", "403", "404", "409", "422", "429", "500", "503")
 Part = tuple[type[pydantic.BaseModel], Literal["validation", "serialization"]]
 
 
@@ -93,7 +93,7 @@ def _parameters(model: type[pydantic.BaseModel], place: str) -> list[dict[str, A
 
 
 def _key(one: endpoint.Endpoint) -> list[dict[str, Any]]:
-    if one.method != "POST":
+    if one.method != "POST" or one.scope == "read":  # what changes nothing may be asked again
         return []
     schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
     said = "Asked again with the same one within 24 hours, it is not done twice."

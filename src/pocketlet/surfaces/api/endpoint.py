@@ -66,7 +66,9 @@ Answer = pydantic.BaseModel | Text
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One message of a stream. `id`: after which a stream that broke goes on; empty: it says how things stand."""
+    """One message of a stream. `id`: after which a stream that broke goes on; empty: it says how things stand. Without
+    `kind`: a sign of life.
+    """
 
     kind: str
     data: Mapping[str, Any]

@@ -1,5 +1,6 @@
 """Home: what ran, what failed, what waits for you and what comes next, in one answer."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -8,15 +9,18 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from pocketlet.agents import revisions
+from pocketlet.agents.triggers import words
 from pocketlet.agents.waking import slots
 from pocketlet.db import pool, queries
 from pocketlet.platform import notices
-from pocketlet.surfaces.api import agents, endpoint, runs
+from pocketlet.surfaces.api import agents, endpoint, runs, story
 from pocketlet.surfaces.api import caller as callers
+from pocketlet.surfaces.api import slots as slot_pages
 
 Q = queries.load("home")
 MOST = 50  # of what waits and of what failed, that are told
 COMING = 8  # of the next slots
+RETRY = re.compile(r"`pocketlet retry (RUN|\d+)`")
 Hours = Annotated[int, pydantic.Field(ge=1, le=24 * 31, description="How far back.")]
 
 
@@ -63,13 +67,16 @@ class Due(endpoint.Model):
 
 
 class Waiting(endpoint.Model):
-    """Something that goes on once you have answered. `about`: where to, why, or the words of an answer."""
+    """Something that goes on once you have answered. `about`: where to, why, or the words of an answer. `wish`: what it
+    wants to do, in words; empty if that is no act.
+    """
 
     kind: Literal["approval", "revision", "reply"]
     number: int
     agent: str
     run: int | None
     tool: str
+    wish: str
     about: str
     question: str
     since: datetime
@@ -92,18 +99,38 @@ class Failed(endpoint.Model):
     hint: str
     ended_at: datetime
 
+    @property
+    def plain(self) -> str:
+        """The hint for a page."""
+        return _without_commands(self.hint)
+
 
 class Notice(endpoint.Model):
-    """Something that is wrong, or was. `count`: how often it was reported; `agent`: empty for the installation."""
+    """Something that is wrong, or was. `count`: how often it was reported; `agent`: empty for the installation. `to`:
+    the page where more is told, or something can be done about it; empty: none but that of its `run`.
+    """
 
     notice: int
     agent: str
     title: str
     hint: str
+    to: str
     run: int | None
     count: int
     first_at: datetime
     last_at: datetime
+
+    @property
+    def plain(self) -> str:
+        """The hint for a page; with its commands where no page has something instead."""
+        return _without_commands(self.hint) if self.to or self.run else self.hint
+
+
+def _without_commands(hint: str) -> str:
+    """What a hint says beside commands for a terminal. To let a run go on is a button of its page."""
+    parts = re.split(r"(?<=[.;]) ", RETRY.sub("“Go on from the last step”", hint))
+    kept = " ".join(part for part in parts if "`pocketlet " not in part)
+    return f"{kept[:-1]}." if kept.endswith(";") else kept
 
 
 class Coming(endpoint.Model):
@@ -115,7 +142,7 @@ class Coming(endpoint.Model):
 
 
 class Home(endpoint.Model):
-    """`restore_drill_at`: when a backup was last restored to see that it can be; null: never."""
+    """`hours`: how far back it looks."""
 
     hours: int
     agents: list[AgentStanding]
@@ -125,7 +152,6 @@ class Home(endpoint.Model):
     notices: list[Notice]
     coming: list[Coming]
     spent_today: Decimal
-    restore_drill_at: datetime | None
 
 
 async def show(caller: callers.Caller, *, hours: Hours = 24) -> Home:
@@ -140,14 +166,13 @@ async def show(caller: callers.Caller, *, hours: Hours = 24) -> Home:
         asks = await agents.waits(conn, caller)
         waits = await _waiting(conn, caller)
         failed = await (await conn.execute(Q["failed"], owner)).fetchall()
-        back = {(row["agent"], row["trigger"]): row["runs"] for row in await _rows(conn, "held_back", owner)}
+        back = await slot_pages.held_back(conn, caller, hours)
         due = [
             row | {"held_back": back.get((row["agent"], row["trigger"]), 0)}
             for row in await slots.today(conn, hours)
             if row["agent"] in mine
         ]
         told = await _notices(conn, caller, mine)
-        drill = await (await conn.execute(Q["drill"])).fetchone()
     standing = [
         _standing(row | {"waits": asks.get(row["name"], 0)}, hours, caps[row["name"]])
         for row in rows
@@ -162,7 +187,6 @@ async def show(caller: callers.Caller, *, hours: Hours = 24) -> Home:
         notices=told,
         coming=_coming(due),
         spent_today=sum((one.spent_today for one in standing), Decimal(0)),
-        restore_drill_at=drill["at"] if drill else None,
     )
 
 
@@ -174,7 +198,8 @@ async def waiting(caller: callers.Caller) -> WaitingList:
 
 async def _waiting(conn: pool.Conn, caller: callers.Caller) -> list[Waiting]:
     rows = await (await conn.execute(Q["waiting"], {"owner": caller.owner.id, "limit": MOST})).fetchall()
-    return [Waiting(**row) for row in rows]
+    wishes = [story.act(row["tool"], row["about"])[0] if row["tool"] else "" for row in rows]
+    return [Waiting(**row, wish=wish) for row, wish in zip(rows, wishes, strict=True)]
 
 
 FAILED = ("run", "agent", "error", "hint", "ended_at")
@@ -185,7 +210,18 @@ async def _notices(conn: pool.Conn, caller: callers.Caller, mine: Mapping[str, o
     known: list[dict[str, Any]] = [row | {"agent": row["agent"] or ""} for row in await notices.standing(conn)]
     own = [row for row in known if row["agent"] in mine or (not row["agent"] and caller.owner.keeper)]
     held = {row["run"]: row for row in await _rows(conn, "held", {"runs": [row["run"] for row in own if row["run"]]})}
-    return [_notice(row, held.get(row["run"])) for row in own]
+    return [_notice(row | {"to": _page(row, next(iter(mine), ""))}, held.get(row["run"])) for row in own]
+
+
+def _page(row: Mapping[str, Any], agent: str) -> str:
+    """Where a notice leads. `agent`: one of the caller's, for what is shown with any."""
+    kind, _, about = row["problem"].partition(":")
+    if kind == "trigger":
+        return f"/agents/{row['agent']}/triggers"
+    if kind == "replies":
+        return "/approvals"
+    pages = {"connection": f"/connections/{about}", "channel": "/channels"}
+    return f"/agents/{agent}{pages[kind]}" if agent and kind in pages else ""
 
 
 def _notice(row: Mapping[str, Any], held: Mapping[str, Any] | None) -> Notice:
@@ -237,11 +273,11 @@ def sentence(row: Mapping[str, Any], hours: int) -> str:
         row["unknown"] and f"Of {_many(row['unknown'], 'act')} nobody knows whether it was done.",
     ]
     told = [_first(one) for one in rest if one]
-    return " ".join([f"{row['name']} {_listed([deed for deed in deeds if deed])} {since}.", *told])
+    return " ".join([f"{row['name']} {words.together(deed for deed in deeds if deed)} {since}.", *told])
 
 
 def _many(count: int, word: str) -> str:
-    small = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+    small = ("no", *words.NUMBERS)
     return f"{small[count] if count < len(small) else count} {word}{'' if count == 1 else 's'}"
 
 
@@ -251,10 +287,6 @@ def _is(count: int) -> str:
 
 def _first(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 async def dismiss(caller: callers.Caller, notice: int) -> endpoint.Done:

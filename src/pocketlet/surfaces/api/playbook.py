@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from pocketlet import errors
 from pocketlet.agents import agent as agents
 from pocketlet.agents import playbook as playbooks
 from pocketlet.agents import revisions
@@ -132,7 +131,7 @@ async def listing(
         below = min(below, 2**31 - 1) if below is not None else None
         rows = await revisions.history(conn, found, below=below, most=limit + 1)
     kept, following = paging.cut(rows, limit, "revision")
-    return endpoint.Page[Revision](items=[_revision(row) for row in kept], next=following)
+    return endpoint.Page[Revision](items=[stands(row) for row in kept], next=following)
 
 
 async def current(caller: callers.Caller, agent: str) -> Playbook:
@@ -163,20 +162,13 @@ def _costing(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"cost" if name == "cost_usd" else name: value for name, value in row.items()}
 
 
-async def row(conn: pool.Conn, agent: agents.Agent, revision: int) -> Revision:
-    """A revision of an agent that is known to be the caller's. Raises errors.NotFound."""
-    rows = await revisions.history(conn, agent, below=revision + 1, most=1)
-    if not rows or rows[0]["revision"] != revision:
-        raise errors.NotFound(f"{agent.name} has no revision {revision}.")
-    return _revision(rows[0])
-
-
-def _revision(row: Mapping[str, Any]) -> Revision:
+def stands(row: Mapping[str, Any]) -> Revision:
+    """A revision as it is answered. `row`: that of `revisions.one`."""
     return Revision(**{name: row[name] for name in Revision.model_fields})
 
 
 async def _playbook(conn: pool.Conn, agent: agents.Agent, revision: int) -> Playbook:
-    about = await row(conn, agent, revision)
+    about = stands(await revisions.one(conn, agent, revision))
     found = await revisions.load(conn, agent, revision)
     watched = {row["lesson"]: row for row in await canary.standing(conn, agent)} if revision == agent.current else {}
     return Playbook(

@@ -11,31 +11,15 @@ import pydantic
 from pocketlet import errors
 from pocketlet.db import pool, queries
 from pocketlet.surfaces.api import caller as callers
-from pocketlet.surfaces.api import endpoint, paging
+from pocketlet.surfaces.api import endpoint, paging, story
 
 Q = queries.load("run_list")
 SAVED = 50  # filters that an owner may keep
 STEPS = 500  # of each run, that are laid side by side
 LINES = 400  # of each text, that are
 LONGEST = 80  # characters of a title
-#: What a step did, by its tool; a step without one is a reply of the model.
-WORDS = {
-    "": "Thought",
-    "sql": "Asked the database",
-    "search": "Searched what it knows",
-    "read": "Read a text",
-    "skill": "Read a skill",
-    "attachment": "Read an attachment",
-    "remember": "Kept a memory",
-    "send_mail": "Wrote a mail",
-    "http": "Called a service",
-    "code": "Ran code",
-    "finish": "Said what came of it",
-}
 Verdict = Literal["right", "change", "wrong", "none"]
 Held = Literal["", "policy", "you", "nobody", "shown"]
-#: What an act would have been, for a sentence: as a wish, and as done.
-DEEDS = {"mail": ("send a mail to", "sent a mail to"), "http": ("call", "called")}
 
 
 class Filter(endpoint.Model):
@@ -55,8 +39,8 @@ class Filter(endpoint.Model):
 
     def said(self) -> dict[str, Any]:
         """What is asked for, without what says nothing."""
-        known = {name: (getattr(self, name), part.default) for name, part in Filter.model_fields.items()}
-        return {name: value for name, (value, usual) in known.items() if value != usual}
+        parts = Filter.model_fields.items()  # `exclude_defaults` does nothing beside a serializer of all fields
+        return {name: value for name, part in parts if (value := getattr(self, name)) != part.default}
 
 
 class Asked(Filter):
@@ -130,17 +114,18 @@ class Side(endpoint.Model):
 
 
 class ComparedStep(endpoint.Model):
-    """One step in short."""
+    """One step in short: what it did. `tool`: empty for a reply of the model."""
 
     seq: int
-    word: str
+    tool: str
+    said: str
     error: str
     seconds: float
     cost: Decimal
 
 
 class Pair(endpoint.Model):
-    """Steps of the same kind beside each other; null where only the other run has one."""
+    """Steps with the same tool beside each other; null where only the other run has one."""
 
     a: ComparedStep | None
     b: ComparedStep | None
@@ -187,18 +172,16 @@ def held(row: Mapping[str, Any]) -> Held:
 
 
 def kept_back(row: Mapping[str, Any]) -> str:
-    """The sentence for it, or none. `row`: that of `held`, with agent, held_kind, held_tool and held_to."""
+    """The sentence for it, or none. `row`: that of `held`, with agent, held_tool and held_to."""
     who, agent = held(row), row["agent"]
     if not who:
         return ""
-    tool = row["held_tool"]
-    wish, done = DEEDS.get(row["held_kind"], (f"use {tool} on", f"used {tool} on"))
-    to = row["held_to"]
+    wish, done = story.act(row["held_tool"], row["held_to"])
     said = {
-        "policy": f"{agent} wanted to {wish} {to}, and policy refused.",
-        "you": f"You said no: {agent} did not {wish} {to}.",
-        "nobody": f"Nobody answered in time: {agent} did not {wish} {to}.",
-        "shown": f"{agent} would have {done} {to}.",
+        "policy": f"{agent} wanted to {wish}, and policy refused.",
+        "you": f"You said no: {agent} did not {wish}.",
+        "nobody": f"Nobody answered in time: {agent} did not {wish}.",
+        "shown": f"{agent} would have {done}.",
     }
     return f"{said[who]} Nothing was sent."
 
@@ -303,8 +286,8 @@ async def _read(conn: pool.Conn, caller: callers.Caller, number: int) -> tuple[S
 
 
 def _step(row: Mapping[str, Any]) -> ComparedStep:
-    word = WORDS[row["tool"]] if row["tool"] in WORDS else row["tool"]
-    return ComparedStep(seq=row["seq"], word=word, error=row["error"], seconds=row["seconds"], cost=row["cost"])
+    known = {name: row[name] for name in ("seq", "tool", "error", "seconds", "cost")}
+    return ComparedStep(**known, said=story.ended(row)[1] if row["tool"] else "Thought")
 
 
 def _text(letter: Mapping[str, Any]) -> str:
@@ -312,8 +295,8 @@ def _text(letter: Mapping[str, Any]) -> str:
 
 
 def _paired(before: Sequence[ComparedStep], after: Sequence[ComparedStep]) -> Iterator[Pair]:
-    """The longest runs of the same words lie beside each other."""
-    matched = difflib.SequenceMatcher(None, [one.word for one in before], [one.word for one in after], autojunk=False)
+    """The longest runs of the same tools lie beside each other."""
+    matched = difflib.SequenceMatcher(None, [one.tool for one in before], [one.tool for one in after], autojunk=False)
     for kind, a, a_end, b, b_end in matched.get_opcodes():
         if kind == "equal":
             yield from (Pair(a=before[a + n], b=after[b + n]) for n in range(a_end - a))

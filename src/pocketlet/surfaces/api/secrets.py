@@ -1,22 +1,18 @@
 """Secrets by their names: what each is used by, and when it was last. A value goes in, and never comes out again."""
 
-import re
 from datetime import datetime
 from typing import Annotated
 
 import pydantic
 
-from pocketlet import errors
 from pocketlet.agents import agent as agents
 from pocketlet.db import queries
 from pocketlet.platform import connection_changes, secret_needs, vault
 from pocketlet.platform import connections as stored
-from pocketlet.platform.gateways import submission
 from pocketlet.surfaces.api import caller as callers
 from pocketlet.surfaces.api import endpoint
 
 Q = queries.load("connections_page")
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 class Secret(endpoint.Model):
@@ -65,12 +61,8 @@ async def put(caller: callers.Caller, secret: str, body: SecretValue) -> endpoin
     A new one is granted to the agents that were granted a connection which needs it.
     """
     caller.must_keep()
-    if not NAME.fullmatch(secret):
-        raise errors.BadInput("This is not a name: use letters, digits and _.", hint="For example OPENAI_API_KEY.")
     value = body.value.get_secret_value()
-    vault.check(value)
-    if secret == "POCKETLET_SMTP_URL":  # noqa: S105 - the name of one
-        submission.read(value)  # a worker would stumble over it at each run
+    secret_needs.check(secret, value)
     async with caller.database.api() as conn:
         is_new = secret not in await vault.names(conn)
         await vault.put(conn, vault.key(caller.config.home), secret, value)
@@ -90,8 +82,26 @@ async def remove(caller: callers.Caller, secret: str) -> endpoint.Done:
     return endpoint.Done(said=f"{secret} is forgotten. What needed it is refused from now on.")
 
 
+async def grant(caller: callers.Caller, secret: str, agent: str) -> endpoint.Done:
+    """Lets the connections of one of your agents use a secret; the agent itself never sees it. For the keeper."""
+    caller.must_keep()
+    async with caller.database.api() as conn:
+        await vault.grant(conn, secret, (await callers.agent(conn, caller, agent)).id)
+    return endpoint.Done(said=f"Connections of {agent} may use {secret}.")
+
+
+async def revoke(caller: callers.Caller, secret: str, agent: str) -> endpoint.Done:
+    """Takes a secret back from one of your agents, from the next use on. For the keeper."""
+    caller.must_keep()
+    async with caller.database.api() as conn:
+        await vault.revoke(conn, secret, (await callers.agent(conn, caller, agent)).id)
+    return endpoint.Done(said=f"Connections of {agent} may not use {secret} any more.")
+
+
 ENDPOINTS = (
     endpoint.Endpoint("GET", "/secrets", "read", listing),
     endpoint.Endpoint("PUT", "/secrets/{secret}", "admin", put),
     endpoint.Endpoint("DELETE", "/secrets/{secret}", "admin", remove),
+    endpoint.Endpoint("PUT", "/secrets/{secret}/grants/{agent}", "admin", grant),
+    endpoint.Endpoint("DELETE", "/secrets/{secret}/grants/{agent}", "admin", revoke),
 )

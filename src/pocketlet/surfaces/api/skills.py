@@ -263,18 +263,12 @@ async def _plan(caller: callers.Caller, agent: str, asked: SkillSource) -> tuple
         mine = await callers.agent(conn, caller, agent)
         place = asked.source.strip()
         if asked.skill and not place:
-            place = _origin(await store.find(conn, mine, asked.skill))
+            place = store.origin(await store.find(conn, mine, asked.skill))
     found = await _find(caller, place)
     async with caller.database.api() as conn:
         if asked.skill:
             return mine, await store.plan_update(conn, mine, asked.skill, found, prefer=asked.prefer)
         return mine, await store.plan_add(conn, mine, found)
-
-
-def _origin(one: store.Standing) -> str:
-    if one.upstream is None:
-        raise errors.BadInput(f"The skill {one.skill.name!r} was written here.", hint="Say from where it is updated.")
-    return one.upstream.source
 
 
 async def _find(caller: callers.Caller, place: str) -> sources.Found:

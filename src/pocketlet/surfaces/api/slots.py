@@ -1,5 +1,6 @@
 """Slots: what was due or came, one row each, what became of it, and having it done once more."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -9,17 +10,18 @@ from pocketlet.agents import task as tasks
 from pocketlet.agents.triggers import stored
 from pocketlet.agents.waking import lists
 from pocketlet.agents.waking import slots as slot_rows
-from pocketlet.db import queries
+from pocketlet.db import pool, queries
 from pocketlet.surfaces.api import caller as callers
-from pocketlet.surfaces.api import endpoint, paging
+from pocketlet.surfaces.api import endpoint, paging, runs
 
 Q = queries.load("triggers_page")
 SHOWN = 20_000  # bytes of what came
 
 
 class Slot(endpoint.Model):
-    """`state`: due, claimed (it has a run), done, failed, skipped or missed, and the `reason`. `replays`: the slot that
-    it does again. `items`: of a list, how many. `stands_for`: times that this row stands for. `bytes`: of what came.
+    """`state`: due, claimed (it has a run), done, failed, skipped or missed, and the `reason`. `outcome` is that of the
+    run; `held`: who kept its last act from leaving, if that is why it is no success. `replays`: the slot that it does
+    again. `items`: of a list, how many. `stands_for`: times that this row stands for. `bytes`: of what came.
     """
 
     slot: int
@@ -28,6 +30,8 @@ class Slot(endpoint.Model):
     key: str
     state: str
     reason: str
+    outcome: str
+    held: runs.Held
     stands_for: int
     due_at: datetime
     started_at: datetime | None
@@ -46,6 +50,7 @@ class Item(endpoint.Model):
     slot: int
     state: str
     run: int | None
+    outcome: str | None
     summary: str | None
     reason: str
 
@@ -79,7 +84,19 @@ async def listing(
         values = {"agent": found.id, "trigger": only, "after": paging.after(cursor), "limit": limit + 1}
         rows = await (await conn.execute(Q["slots"], values)).fetchall()
     cut, following = paging.cut(rows, limit, "slot")
-    return endpoint.Page(items=[Slot(**row) for row in cut], next=following)
+    return endpoint.Page(items=[Slot(**_told(row)) for row in cut], next=following)
+
+
+def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+    known = dict(row) | {"state": row["run_state"]}
+    held = {"held": runs.held(known), "reason": runs.kept_back(known) or row["reason"]}
+    return {name: row[name] for name in Slot.model_fields if name not in held} | held
+
+
+async def held_back(conn: pool.Conn, caller: callers.Caller, hours: int) -> dict[tuple[str, str], int]:
+    """By agent and trigger: of what was due in the last hours, how many ended as something was not let out."""
+    rows = await (await conn.execute(Q["held_back"], {"owner": caller.owner.id, "hours": hours})).fetchall()
+    return {(row["agent"], row["trigger"]): row["runs"] for row in rows}
 
 
 async def show(caller: callers.Caller, slot: int) -> SlotShown:
@@ -88,11 +105,10 @@ async def show(caller: callers.Caller, slot: int) -> SlotShown:
         agent = await callers.slot(conn, caller, slot)
         [row] = await (await conn.execute(Q["slot"], {"slot": slot, "most": SHOWN})).fetchall()
         results = await lists.results(conn, slot)
-    known: dict[str, Any] = {name: row[name] for name in Slot.model_fields}
     body = bytes(row["body"] or b"").decode("utf-8", "replace").replace("\x00", "").replace("\r\n", "\n")
     headers = [(str(name), str(value)) for name, value in row["about"].get("headers", [])]
     items = [Item(**{name: one[name] for name in Item.model_fields}) for one in results]
-    return SlotShown(**known, agent=agent.name, body=tasks.without_links(body), headers=headers, results=items)
+    return SlotShown(**_told(row), agent=agent.name, body=tasks.without_links(body), headers=headers, results=items)
 
 
 async def replay(caller: callers.Caller, slot: int) -> SlotReplayed:

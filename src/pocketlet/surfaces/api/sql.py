@@ -1,6 +1,10 @@
 """SQL: an owner's SELECT on an agent's tables, through the reader gate, and the ones that she keeps."""
 
+import collections
+import contextlib
 import re
+import weakref
+from collections.abc import Generator
 from datetime import datetime
 from typing import Annotated
 
@@ -18,6 +22,8 @@ Q = queries.load("memory_page")
 PARAMETER = re.compile(r"%\(([A-Za-z_]\w{0,39})\)s")
 LONE = re.compile(r"%(?!\([A-Za-z_]\w{0,39}\)s)")
 MOST_SAVED = 200
+AT_ONCE = 2  # queries of one owner, in one process: of a reader's logins (pool.LOGINS_AT_ONCE) one is left to runs
+_READING: weakref.WeakKeyDictionary[pool.Database, collections.Counter[int]] = weakref.WeakKeyDictionary()
 READS = "Here one SELECT is read, and nothing is changed. A memory is corrected or forgotten on its own page."
 #: What a newcomer may ask: a sentence, the table that it needs, the query.
 EXAMPLES = (
@@ -83,7 +89,9 @@ def parameters(query: str) -> list[str]:
 
 
 async def ask(caller: callers.Caller, agent: str, *, body: Query) -> Answer:
-    """Reads an agent's tables with one SELECT, as its reader, which can change nothing; 1,000 rows at most."""
+    """Reads an agent's tables with one SELECT, as its reader, which can change nothing; 1,000 rows and 2 MB at most,
+    and two queries of yours at a time.
+    """
     async with caller.database.api() as conn:
         mine = await callers.agent(conn, caller, agent)
     begun = clock.monotonic()
@@ -114,7 +122,7 @@ async def csv(caller: callers.Caller, agent: str, *, body: Query) -> endpoint.Te
 
 
 async def _read(caller: callers.Caller, agent: agents.Agent, asked: Query, limits: reader.Limits) -> reader.Rows:
-    """Raises errors.BadInput, errors.GateRefusal."""
+    """Raises errors.BadInput, errors.GateRefusal, errors.GateBusy."""
     names = parameters(asked.query)
     lacking = [name for name in names if name not in asked.parameters]
     if lacking:
@@ -124,9 +132,23 @@ async def _read(caller: callers.Caller, agent: agents.Agent, asked: Query, limit
         statement, values = LONE.sub("%%", asked.query), {name: asked.parameters[name] for name in names}
     login = apps.reader(agent.name)
     try:
-        return await reader.query(caller.database, login, statement, params=values, limits=limits)
+        with _one_of_few(caller):
+            return await reader.query(caller.database, login, statement, params=values, limits=limits)
     except reader.Stopped as error:
         raise errors.GateRefusal(str(error), hint=error.hint or READS) from error
+
+
+@contextlib.contextmanager
+def _one_of_few(caller: callers.Caller) -> Generator[None]:
+    """Raises errors.GateBusy."""
+    reading = _READING.setdefault(caller.database, collections.Counter())
+    if reading[caller.owner.id] >= AT_ONCE:
+        raise errors.GateBusy(f"{AT_ONCE} queries of yours are being read already.")
+    reading[caller.owner.id] += 1
+    try:
+        yield
+    finally:
+        reading[caller.owner.id] -= 1
 
 
 def _origin(columns: tuple[str, ...], row: tuple[str | None, ...], whole: str) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, cast
 
+from pocketlet.agents.triggers import words
 from pocketlet.platform import connections
 from pocketlet.surfaces.api import endpoint
 
@@ -99,7 +100,7 @@ def piece(row: Row, known: Mapping[str, connections.Connection]) -> Piece:
 def _thought(row: Row) -> dict[str, Any]:
     reply: dict[str, Any] = row["response"]
     wishes = [_wish(call["tool"], call["args"]) for call in reply["calls"]]
-    said = f"Decided to {_and(wishes)}" if wishes else "Ended in words"
+    said = f"Decided to {words.together(wishes)}" if wishes else "Ended in words"
     blocks = [Block(origin="model", form="prose", text=reply["text"])] if reply["text"].strip() else []
     if cut := {"length": "cut off at its limit", "content_filter": "ended by the provider's filter"}.get(
         reply["finish"]
@@ -112,8 +113,7 @@ def _deed(row: Row, known: Mapping[str, connections.Connection]) -> dict[str, An
     tool, asked = row["tool"], _object(row["request"])
     name = str(asked.get("connection", "")) if tool == "http" else ""
     deed = _of(tool)
-    thing = deed.thing(asked | {"_tables": row["meta"].get("tables")})
-    state, said = _state(row, f"{deed.past} {thing}".strip(), f"{deed.wish} {thing}".strip())
+    state, said = ended(row)
     base = {"_base": known[name].base_url} if name in known else {}
     more = BLOCKS.get(deed.act, _plain)(row, asked | base)
     if state == "blocked":
@@ -125,8 +125,17 @@ def _deed(row: Row, known: Mapping[str, connections.Connection]) -> dict[str, An
     return told | {"connection": name, "secrets": secrets(known.get(name))}
 
 
+def ended(row: Row) -> tuple[str, str]:
+    """How a tool's step ended, and the sentence for it: done, Sent a mail to ann@example.org.
+
+    `row`: tool, request, meta, response, error, and of its effect effect_state and answer.
+    """
+    deed = _of(row["tool"])
+    thing = deed.thing(_object(row["request"]) | {"_tables": row["meta"].get("tables")})
+    return _state(row, f"{deed.past} {thing}".strip(), f"{deed.wish} {thing}".strip())
+
+
 def _state(row: Row, said: str, wish: str) -> tuple[str, str]:
-    """How a tool's step ended, and the sentence for it."""
     found = row["effect_state"]
     if found == "blocked" or (found is None and str(row["response"] or "").startswith("blocked:")):
         return "blocked", "Blocked by policy"
@@ -258,10 +267,6 @@ def _short(value: object) -> str:
     return text if len(text) <= SHORT else f"{text[:SHORT]}…"
 
 
-def _and(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
 def _quoted(key: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda asked: f"“{_short(asked.get(key, ''))}”"
 
@@ -273,7 +278,7 @@ def _named(key: str, before: str = "", after: str = "") -> Callable[[Mapping[str
 def _tables(asked: Mapping[str, Any]) -> str:
     names = asked.get("_tables") or list(dict.fromkeys(READ_FROM.findall(str(asked.get("query", "")))))
     plain = list(dict.fromkeys(VIEWS.get(name, str(name)) for name in names))
-    return _and(plain[:4]) if plain else "the memory"
+    return words.together(plain[:4]) if plain else "the memory"
 
 
 def _skill(asked: Mapping[str, Any]) -> str:
@@ -328,3 +333,10 @@ def _asked(asked: Mapping[str, Any]) -> str:
 def _wish(tool: str, args: object) -> str:
     deed = _of(tool)
     return f"{deed.wish} {deed.thing(_object(args))}".strip()
+
+
+def act(tool: str, to: str) -> tuple[str, str]:
+    """What an act outside is, in a sentence: as a wish (send a mail to ann@example.org), and as done (sent …)."""
+    deed = _of(tool)
+    thing = f" {to}" if deed.act in ("mail", "http") else ""
+    return deed.wish + thing, deed.past[:1].lower() + deed.past[1:] + thing

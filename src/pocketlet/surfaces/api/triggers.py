@@ -18,6 +18,7 @@ from pocketlet.learning import adoption
 from pocketlet.platform import signatures, vault
 from pocketlet.surfaces.api import caller as callers
 from pocketlet.surfaces.api import endpoint
+from pocketlet.surfaces.api import slots as slot_pages
 
 NEXT = 5  # times of a schedule that are told
 HOURS = 24  # that health looks back
@@ -56,11 +57,14 @@ class TriggerSecret(endpoint.Model):
 
 
 class Health(endpoint.Model):
-    """What became of what was due within a day, and what is open. `why`: of the last that failed or was missed."""
+    """What became of what was due within a day, and what is open. `held_back`: of the failed ones, those that ended
+    because something was not let out. `why`: of the last that failed or was missed.
+    """
 
     due: int
     done: int
     failed: int
+    held_back: int
     skipped: int
     missed: int
     not_begun: int
@@ -181,7 +185,12 @@ async def listing(caller: callers.Caller, agent: str) -> Triggers:
     async with caller.database.api() as conn:
         found = await callers.agent(conn, caller, agent)
         rows = await stored.listing(conn, found.id)
-        health = {row["trigger"]: row for row in await slots.today(conn, HOURS) if row["agent"] == agent}
+        back = await slot_pages.held_back(conn, caller, HOURS)
+        health = {
+            row["trigger"]: row | {"held_back": back.get((agent, row["trigger"]), 0)}
+            for row in await slots.today(conn, HOURS)
+            if row["agent"] == agent
+        }
         sealed = {row["name"] for row in await vault.listing(conn) if agent in row["agents"]}
         now = await stored.now(conn)
         playbook = await revisions.load(conn, found, found.current)

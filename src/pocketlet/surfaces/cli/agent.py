@@ -68,7 +68,9 @@ def save(name: str, *, folder: Path, as_json: bool) -> None:
 @output.as_json
 def listing(*, as_json: bool) -> None:
     """List the agents."""
-    found = session.call(_everyone)
+    from pocketlet.agents import agent as agents
+
+    found = session.api(agents.everyone)
     if as_json:
         output.document({"agents": [_row(one) for one in found]})
         return
@@ -81,19 +83,12 @@ def _row(one: "agents.Agent") -> dict[str, Any]:
     return {"agent": one.name, "revision": one.current, "origin": one.origin}
 
 
-async def _everyone(database: "pool.Database") -> "list[agents.Agent]":
-    from pocketlet.agents import agent as agents
-
-    async with database.api() as conn:
-        return await agents.everyone(conn)
-
-
 @agent.command()
 @click.argument("name")
 @output.as_json
 def show(name: str, *, as_json: bool) -> None:
     """Show an agent: its job, rules, lessons, skills and tables."""
-    found = session.call(_show, name)
+    found = session.api(_show, name)
     if as_json:
         output.document(found)
         return
@@ -112,13 +107,12 @@ def show(name: str, *, as_json: bool) -> None:
         output.line(f"    {row}")
 
 
-async def _show(database: "pool.Database", name: str) -> dict[str, Any]:
+async def _show(conn: "pool.Conn", name: str) -> dict[str, Any]:
     from pocketlet.agents import agent as agents
     from pocketlet.agents import revisions
 
-    async with database.api() as conn:
-        found = await agents.get(conn, name)
-        playbook = await revisions.load(conn, found, found.current)
+    found = await agents.get(conn, name)
+    playbook = await revisions.load(conn, found, found.current)
     manifest = playbook.manifest
     lessons = [{"name": one.name, "text": one.body, "when": dict(one.predicate)} for one in playbook.lessons]
     return _row(found) | {

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 @output.as_json
 def approvals(*, as_json: bool) -> None:
     """Show what waits for your answer, word for word."""
-    waiting = session.call(_questions)
+    from pocketlet.agents import report
+
+    waiting = session.api(report.questions)
     if as_json:
         output.document({"approvals": waiting})
         return
@@ -25,13 +27,6 @@ def approvals(*, as_json: bool) -> None:
         output.line()
     if not waiting:
         output.line("Nothing waits for you.")
-
-
-async def _questions(database: "pool.Database") -> list[dict[str, Any]]:
-    from pocketlet.agents import report
-
-    async with database.api() as conn:
-        return await report.questions(conn)
 
 
 @click.command()

@@ -27,7 +27,7 @@ def audit() -> None:
 @output.as_json
 def listing(*, agent: str | None, run: int | None, limit: int, as_json: bool) -> None:
     """List the rows of the audit trail, newest first."""
-    rows = session.call(_listing, agent, run, limit)
+    rows = session.api(_listing, agent, run, limit)
     if as_json:
         output.document({"audit": rows})
         return
@@ -48,7 +48,7 @@ def verify(anchors: tuple[Path, ...], *, as_json: bool) -> None:
     Exits with 8 if there is one. Only an anchor that was kept elsewhere shows that the end was cut off or all was
     written anew.
     """
-    found = session.call(_verified, [_text(path) for path in anchors])
+    found = session.api(_verified, [_text(path) for path in anchors])
     if as_json:
         head = {"row": found.head.id, "hash": found.head.hash.hex()}
         ok = found.broken is None
@@ -71,7 +71,7 @@ def anchor(*, as_json: bool) -> None:
     """
     from pocketlet import clock
 
-    found = session.call(_verified, list[str]())
+    found = session.api(_verified, list[str]())
     if found.broken is not None:
         raise errors.Failed(
             f"The audit trail is broken at row {found.broken}: {found.why}.",
@@ -91,17 +91,14 @@ def _text(path: Path) -> str:
         raise errors.BadInput(f"{path} is not UTF-8 text.") from None
 
 
-async def _verified(database: "pool.Database", anchors: list[str]) -> "trail.Verified":
+async def _verified(conn: "pool.Conn", anchors: list[str]) -> "trail.Verified":
     from pocketlet.platform import audit as trail
 
-    marks = [mark for text in anchors for mark in trail.read_anchors(text)]
-    async with database.api() as conn:
-        return await trail.verify(conn, *marks)
+    return await trail.verify(conn, *(mark for text in anchors for mark in trail.read_anchors(text)))
 
 
-async def _listing(database: "pool.Database", agent: str | None, run: int | None, limit: int) -> list[dict[str, Any]]:
+async def _listing(conn: "pool.Conn", agent: str | None, run: int | None, limit: int) -> list[dict[str, Any]]:
     from pocketlet.platform import audit as trail
 
-    async with database.api() as conn:
-        rows = await trail.listing(conn, agent=agent, run_id=run, limit=limit)
+    rows = await trail.listing(conn, agent=agent, run_id=run, limit=limit)
     return [{"row": row.pop("id"), "run": row.pop("run_id"), "step": row.pop("step_seq")} | row for row in rows]

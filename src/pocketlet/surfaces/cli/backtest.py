@@ -89,25 +89,13 @@ async def _backtest(
         manifest = (await revisions.load(conn, agent, agent.current)).manifest
     me = backtests.address(manifest, options["me"])
     found = backtests.read(mailboxes, me, since=options["since"], limit=options["limit"])
-    _check(found, me, options["chosen"])
+    backtests.check(found, options["chosen"] or ())
     output.note(f"{len(found.pairs)} of {found.answered} answered mails; answers are those of {me}")
     async with attending.Attendant(database) as attendant:
         rows = await _work(database, agent, found.pairs, attendant)
         await _learn(database, agent, rows, options["chosen"], attendant)
     counts = {name: getattr(found, name) for name in ("answered", "unanswered", "unreadable", "doubtful")}
     return {"agent": agent.name, "revision": agent.current, "me": me, **counts, **_summary(agent, rows, found)}
-
-
-def _check(found: "backtests.Mailbox", me: str, chosen: list[int] | None) -> None:
-    if not found.pairs:
-        raise errors.BadInput(
-            f"No mail there has an answer of {me} that can be used: {found.unanswered} without any, {found.answered} "
-            f"answered before --since or without own words; {found.unreadable} unreadable; {found.doubtful} under that "
-            "name were received, not sent.",
-            hint="Give the Sent folder as a second --mailbox, --me ADDRESS, or an earlier --since.",
-        )
-    if beyond := [number for number in chosen or [] if not 1 <= number <= len(found.pairs)]:
-        raise errors.BadInput(f"There is no pair {beyond[0]}: they are numbered from 1 to {len(found.pairs)}.")
 
 
 async def _work(
@@ -146,12 +134,8 @@ async def _learn(
 
     if chosen is None:
         return
-    usable = [row for row in rows if row["verdict"] not in ("failed", "pending")]
-    wanted = [row for row in usable if not chosen or row["pair"] in chosen]
     async with database.api() as conn:
-        for row in wanted:
-            row["feedback"] = await backtests.learn(conn, agent, row)
-        await feedbacks.curate(conn, agent)
+        wanted = await backtests.learn_all(conn, agent, rows, chosen)
     for row in wanted:
         await attendant.settled(row["feedback"])
         async with database.api() as conn:

@@ -21,7 +21,7 @@ def blame(agent: str, *, as_json: bool) -> None:
 
     The cost is that of the revision that brought the line: the manager's run and the replays that proved it.
     """
-    lines = session.call(_blame, agent)
+    lines = session.api(_blame, agent)
     if as_json:
         output.document({"agent": agent, "lines": lines})
         return
@@ -41,9 +41,8 @@ def _listed(line: dict[str, Any]) -> list[object]:
     return [where, *shown, output.when(line["created_at"]), output.money(line["cost_usd"]), first[:SHOWN]]
 
 
-async def _blame(database: "pool.Database", name: str) -> list[dict[str, Any]]:
+async def _blame(conn: "pool.Conn", name: str) -> list[dict[str, Any]]:
     from pocketlet.agents import agent as agents
     from pocketlet.learning import blame as blames
 
-    async with database.api() as conn:
-        return await blames.document(conn, await agents.get(conn, name))
+    return await blames.document(conn, await agents.get(conn, name))

@@ -1,6 +1,5 @@
 """`pocketlet cases`."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,33 +24,31 @@ def cases(agent: str, *, pin: int | None, unpin: int | None, as_json: bool) -> N
     """
     if pin and unpin:
         raise errors.BadInput("Give --pin or --unpin, not both.")
-    found = session.call(_cases, agent, pin or unpin, pinned=pin is not None)
+    from pocketlet.learning import cases as all_cases
+
+    found = session.api(_cases, agent, pin or unpin, pinned=pin is not None)
     if as_json:
-        output.document({"agent": agent, "cases": found["cases"]})
+        output.document({"agent": agent, "cases": found})
         return
-    for case in found["cases"]:
-        _tell(case, found["needed"])
+    for case in found:
+        _tell(case, all_cases.PASSES)
     if pin:
         output.note(f"Case {pin} is pinned: every change that touches it is tried on it, and none breaks it unasked.")
     elif unpin:
         output.note(f"Case {unpin} is no longer pinned.")
-    elif not found["cases"]:
+    elif not found:
         output.line(f"{agent} has no cases yet.")
         output.note("Next: say what you think of a run: `pocketlet feedback RUN`. It becomes a case.")
 
 
-async def _cases(database: "pool.Database", name: str, case: int | None, *, pinned: bool) -> dict[str, Any]:
+async def _cases(conn: "pool.Conn", name: str, case: int | None, *, pinned: bool) -> list[dict[str, Any]]:
     from pocketlet.agents import agent as agents
     from pocketlet.learning import cases as all_cases
 
-    async with database.api() as conn:
-        agent = await agents.get(conn, name)
-        if case:
-            await all_cases.pin(conn, agent, case, pinned=pinned)
-        rows = await all_cases.listing(conn, agent)
-    for row in rows:
-        row["scope"] = json.loads(row["scope"] or "{}")
-    return {"cases": rows, "needed": all_cases.PASSES}
+    agent = await agents.get(conn, name)
+    if case:
+        await all_cases.pin(conn, agent, case, pinned=pinned)
+    return await all_cases.listing(conn, agent)
 
 
 def _tell(case: dict[str, Any], needed: int) -> None:

@@ -1,17 +1,15 @@
 """`pocketlet channel add | list | show | test | remove`: how you are told of what happens."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pocketlet import errors, settings
+from pocketlet import settings
 from pocketlet.surfaces.cli import output, session
 
 if TYPE_CHECKING:
     from pocketlet.db import pool
-    from pocketlet.platform.channels import definitions
 
 #: As in platform/channels/definitions.py, which the help need not import.
 TELEGRAM = "https://api.telegram.org"
@@ -87,18 +85,15 @@ def telegram(
 def _add(kind: str, more: dict[str, str | None], *, as_json: bool, **values: Any) -> None:
     from pocketlet.platform.channels import definitions
 
-    hours, zone = more["quiet"], more["zone"]
-    if bool(hours) is not bool(zone):
-        raise errors.BadInput("Quiet hours need both: --quiet 22:00-07:00 --zone Europe/Berlin")
     draft = definitions.Definition(
         name=more["name"] or "",
         kind=kind,
         about=definitions.kinds(_names(more["about"])),
         urgent=definitions.kinds(_names(more["urgent"])),
-        quiet=definitions.quiet(hours, zone) if hours and zone else None,
+        quiet=definitions.hours(more["quiet"] or "", more["zone"] or ""),
         **values,
     )
-    made = session.call(_made, draft)
+    made = definitions.document(session.api(definitions.add, draft))
     if as_json:
         output.document(made)
         return
@@ -110,19 +105,13 @@ def _names(text: str | None) -> Sequence[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
-async def _made(database: "pool.Database", draft: "definitions.Definition") -> dict[str, Any]:
-    from pocketlet.platform.channels import definitions
-
-    async with database.api() as conn:
-        named = draft if draft.name else replace(draft, name=await definitions.free_name(conn, draft.kind))
-        return definitions.document(await definitions.add(conn, named))
-
-
 @channel.command(name="list")
 @output.as_json
 def listing(*, as_json: bool) -> None:
     """List the channels."""
-    found = session.call(_list)
+    from pocketlet.platform.channels import definitions
+
+    found = [definitions.document(one) for one in session.api(definitions.everything)]
     if as_json:
         output.document({"channels": found})
         return
@@ -137,19 +126,12 @@ def _hours(row: dict[str, Any]) -> str:
     return f"{row['quiet']} {row['zone']}" if row["quiet"] else ""
 
 
-async def _list(database: "pool.Database") -> list[dict[str, Any]]:
-    from pocketlet.platform.channels import definitions
-
-    async with database.api() as conn:
-        return [definitions.document(one) for one in await definitions.everything(conn)]
-
-
 @channel.command()
 @click.argument("name")
 @output.as_json
 def show(name: str, *, as_json: bool) -> None:
     """Show a channel and its last messages."""
-    found = session.call(_show, name)
+    found = session.api(_show, name)
     if as_json:
         output.document(found)
         return
@@ -164,13 +146,12 @@ def show(name: str, *, as_json: bool) -> None:
         output.line(f"{output.when(row['created_at'])}  {row['state']:<11} {row['title']}")
 
 
-async def _show(database: "pool.Database", name: str) -> dict[str, Any]:
+async def _show(conn: "pool.Conn", name: str) -> dict[str, Any]:
     from pocketlet.agents import telling
     from pocketlet.platform.channels import definitions
 
-    async with database.api() as conn:
-        found = await definitions.get(conn, name)
-        return definitions.document(found) | {"messages": await telling.recent(conn, found)}
+    found = await definitions.get(conn, name)
+    return definitions.document(found) | {"messages": await telling.recent(conn, found)}
 
 
 @channel.command()
@@ -187,13 +168,8 @@ def test(name: str, *, as_json: bool) -> None:
 
 async def _test(database: "pool.Database", name: str) -> dict[str, Any]:
     from pocketlet.agents import duties, telling
-    from pocketlet.platform.channels import opening
-    from pocketlet.platform.gateways import submission
 
-    config = settings.read()
-    lookup = await duties.variables(database, config)
-    server = submission.read(lookup("POCKETLET_SMTP_URL"))
-    return await telling.test(database, opening.Post(config.home, server, config.url), name)
+    return await telling.test(database, await duties.post(database, settings.read()), name)
 
 
 @channel.command()
@@ -201,15 +177,10 @@ async def _test(database: "pool.Database", name: str) -> dict[str, Any]:
 @output.as_json
 def remove(name: str, *, as_json: bool) -> None:
     """Remove a channel, and the record of what was told on it; its secret stays."""
-    session.call(_remove, name)
+    from pocketlet.platform.channels import definitions
+
+    session.api(definitions.remove, name)
     if as_json:
         output.document({"channel": name, "removed": True})
     else:
         output.line(f"{name} is removed.")
-
-
-async def _remove(database: "pool.Database", name: str) -> None:
-    from pocketlet.platform.channels import definitions
-
-    async with database.api() as conn:
-        await definitions.remove(conn, name)

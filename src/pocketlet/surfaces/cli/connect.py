@@ -67,7 +67,7 @@ def add(name: str, *, yes: bool, as_json: bool, **options: Any) -> None:
             output.document(_document(draft) | {"added": False})
             click.get_current_context().exit(errors.Refused.exit_code)
         raise errors.Refused("Nothing was added.", hint="Add --yes to the command if this is right.")
-    made, missing = session.call(_add, draft)
+    made, missing = session.api(_add, draft)
     if as_json:
         output.document(_document(made) | {"added": True, "sealed": sorted(draft.secrets), "missing": missing})
         return
@@ -90,18 +90,11 @@ def _document(found: "connections.Connection | connections.Draft") -> dict[str, 
     return {"connection": document.pop("name"), **document, **remarks}
 
 
-def _key() -> bytes:
-    from pocketlet.platform import vault
-
-    return vault.key(settings.read().home)
-
-
-async def _add(database: "pool.Database", draft: "connections.Draft") -> "tuple[connections.Connection, list[str]]":
+async def _add(conn: "pool.Conn", draft: "connections.Draft") -> "tuple[connections.Connection, list[str]]":
     from pocketlet.platform import connection_changes, vault
 
-    async with database.api() as conn:
-        made = await connection_changes.add(conn, _key(), draft)
-        known = await vault.names(conn)
+    made = await connection_changes.add(conn, vault.key(settings.read().home), draft)
+    known = await vault.names(conn)
     return made, [secret for secret in connection_changes.secrets_of(made.auth) if secret not in known]
 
 
@@ -109,7 +102,9 @@ async def _add(database: "pool.Database", draft: "connections.Draft") -> "tuple[
 @output.as_json
 def listing(*, as_json: bool) -> None:
     """List the connections, and which agents may use them."""
-    found = session.call(_everything)
+    from pocketlet.platform import connections
+
+    found = session.api(connections.everything)
     if as_json:
         output.document({"connections": [_document(one) | {"agents": agents} for one, agents in found]})
         return
@@ -121,19 +116,12 @@ def listing(*, as_json: bool) -> None:
         output.note("There is none yet: `pocketlet connect add NAME --openapi FILE`.")
 
 
-async def _everything(database: "pool.Database") -> "list[tuple[connections.Connection, list[str]]]":
-    from pocketlet.platform import connections
-
-    async with database.api() as conn:
-        return await connections.everything(conn)
-
-
 @connect.command()
 @click.argument("name")
 @output.as_json
 def show(name: str, *, as_json: bool) -> None:
     """Show all of a connection; secrets by their names."""
-    found, agents, known, lacks = session.call(_show, name)
+    found, agents, known, lacks = session.api(_show, name)
     if as_json:
         barred = [asdict(one) for one in lacks]
         output.document(_document(found) | {"agents": agents, "secrets": known, "barred": barred})
@@ -151,15 +139,14 @@ def show(name: str, *, as_json: bool) -> None:
 
 
 async def _show(
-    database: "pool.Database", name: str
+    conn: "pool.Conn", name: str
 ) -> "tuple[connections.Connection, list[dict[str, Any]], dict[str, bool], list[secret_needs.Lack]]":
     from pocketlet.platform import connection_changes, connections, secret_needs, vault
 
-    async with database.api() as conn:
-        found = await connections.get(conn, name)
-        agents = await connection_changes.agents_of(conn, found)
-        known = set(await vault.names(conn))
-        lacks = await secret_needs.lacks(conn, kind="connection", name=name)
+    found = await connections.get(conn, name)
+    agents = await connection_changes.agents_of(conn, found)
+    known = set(await vault.names(conn))
+    lacks = await secret_needs.lacks(conn, kind="connection", name=name)
     secrets = {secret: secret in known for secret in connection_changes.secrets_of(found.auth)}
     return found, [{"agent": row["name"], "review_on": row["review_on"]} for row in agents], secrets, lacks
 
@@ -170,7 +157,7 @@ async def _show(
 @output.as_json
 def grant(name: str, agent: str, *, as_json: bool) -> None:
     """Let an agent use a connection, with the secrets that it needs."""
-    missing, named = session.call(_grant, name, agent)
+    missing, named = session.api(_grant, name, agent)
     if as_json:
         output.document({"connection": name, "agent": agent, "granted": True, "missing": missing, "tool": named})
         return
@@ -181,16 +168,15 @@ def grant(name: str, agent: str, *, as_json: bool) -> None:
         output.note(f"Next: `pocketlet secret set {secret}`, then `pocketlet secret grant {secret} {agent}`")
 
 
-async def _grant(database: "pool.Database", name: str, agent: str) -> tuple[list[str], bool]:
+async def _grant(conn: "pool.Conn", name: str, agent: str) -> tuple[list[str], bool]:
     """The secrets that are missing, and whether the agent has the tool that uses connections."""
     from pocketlet.agents import agent as agents
     from pocketlet.agents import revisions
     from pocketlet.platform import connection_changes
 
-    async with database.api() as conn:
-        missing = await connection_changes.grant(conn, name, agent)
-        found = await agents.get(conn, agent)
-        playbook = await revisions.load(conn, found, found.current)
+    missing = await connection_changes.grant(conn, name, agent)
+    found = await agents.get(conn, agent)
+    playbook = await revisions.load(conn, found, found.current)
     return missing, "http" in playbook.manifest.tools
 
 
@@ -200,24 +186,12 @@ async def _grant(database: "pool.Database", name: str, agent: str) -> tuple[list
 @output.as_json
 def revoke(name: str, agent: str, *, as_json: bool) -> None:
     """Take an agent's grant back, from its next call on."""
-    session.call(_revoke, name, agent)
-    _told(
-        {"connection": name, "agent": agent, "granted": False}, f"{agent} may not use {name} any more.", as_json=as_json
-    )
-
-
-async def _revoke(database: "pool.Database", name: str, agent: str) -> None:
     from pocketlet.platform import connection_changes
 
-    async with database.api() as conn:
-        await connection_changes.revoke(conn, name, agent)
-
-
-def _told(document: dict[str, Any], sentence: str, *, as_json: bool) -> None:
-    if as_json:
-        output.document(document)
-    else:
-        output.line(sentence)
+    session.api(connection_changes.revoke, name, agent)
+    output.say(
+        {"connection": name, "agent": agent, "granted": False}, f"{agent} may not use {name} any more.", as_json=as_json
+    )
 
 
 @connect.command()
@@ -234,27 +208,26 @@ def _told(document: dict[str, Any], sentence: str, *, as_json: bool) -> None:
 @output.as_json
 def allow(name: str, *, as_json: bool, **options: Any) -> None:
     """Allow one operation more, say more about it, or take it back."""
-    found = session.call(_allow, name, options)
+    found = session.api(_allow, name, options)
     line = " ".join(options["operation"].split())
     sentence = f"{name} allows {line} no longer." if options["gone"] else f"{name} allows {line}."
-    _told(_document(found), sentence, as_json=as_json)
+    output.say(_document(found), sentence, as_json=as_json)
 
 
-async def _allow(database: "pool.Database", name: str, options: dict[str, Any]) -> "connections.Connection":
+async def _allow(conn: "pool.Conn", name: str, options: dict[str, Any]) -> "connections.Connection":
     from pocketlet.platform import connection_changes, connections
 
     text = " ".join(options["operation"].split())
-    async with database.api() as conn:
-        if options["gone"]:
-            return await connection_changes.disallow(conn, name, text)
-        wanted = connections.operation(
-            text,
-            options["effect"] or "",
-            harm=options["harm"] or "",
-            key_header=options["key_header"],
-            is_open=options["is_open"],
-        )
-        return await connection_changes.allow(conn, name, wanted)
+    if options["gone"]:
+        return await connection_changes.disallow(conn, name, text)
+    wanted = connections.operation(
+        text,
+        options["effect"] or "",
+        harm=options["harm"] or "",
+        key_header=options["key_header"],
+        is_open=options["is_open"],
+    )
+    return await connection_changes.allow(conn, name, wanted)
 
 
 @connect.command()
@@ -262,8 +235,10 @@ async def _allow(database: "pool.Database", name: str, options: dict[str, Any]) 
 @output.as_json
 def off(name: str, *, as_json: bool) -> None:
     """Cut a connection off: every call is refused from now on."""
-    session.call(_switch, name, off=True)
-    _told({"connection": name, "off": True}, f"{name} is off.", as_json=as_json)
+    from pocketlet.platform import connection_changes
+
+    session.api(connection_changes.switch, name, off=True)
+    output.say({"connection": name, "off": True}, f"{name} is off.", as_json=as_json)
 
 
 @connect.command()
@@ -271,15 +246,10 @@ def off(name: str, *, as_json: bool) -> None:
 @output.as_json
 def on(name: str, *, as_json: bool) -> None:
     """Let a connection be used again."""
-    session.call(_switch, name, off=False)
-    _told({"connection": name, "off": False}, f"{name} is on.", as_json=as_json)
-
-
-async def _switch(database: "pool.Database", name: str, *, off: bool) -> None:
     from pocketlet.platform import connection_changes
 
-    async with database.api() as conn:
-        await connection_changes.switch(conn, name, off=off)
+    session.api(connection_changes.switch, name, off=False)
+    output.say({"connection": name, "off": False}, f"{name} is on.", as_json=as_json)
 
 
 @connect.command()
@@ -288,17 +258,12 @@ async def _switch(database: "pool.Database", name: str, *, off: bool) -> None:
 @output.as_json
 def remove(name: str, *, yes: bool, as_json: bool) -> None:
     """Remove a connection, its grants, and the secrets that were made for it."""
-    if not yes and not (sys.stdin.isatty() and click.confirm(f"Remove {name}?", err=True)):
-        raise errors.Refused("Nothing was removed.", hint=f"`pocketlet connect remove {name} --yes` removes it.")
-    session.call(_remove, name)
-    _told({"connection": name, "removed": True}, f"{name} is removed.", as_json=as_json)
-
-
-async def _remove(database: "pool.Database", name: str) -> None:
     from pocketlet.platform import connection_changes
 
-    async with database.api() as conn:
-        await connection_changes.remove(conn, name)
+    if not yes and not (sys.stdin.isatty() and click.confirm(f"Remove {name}?", err=True)):
+        raise errors.Refused("Nothing was removed.", hint=f"`pocketlet connect remove {name} --yes` removes it.")
+    session.api(connection_changes.remove, name)
+    output.say({"connection": name, "removed": True}, f"{name} is removed.", as_json=as_json)
 
 
 connect.add_command(connect_renew.renew)

@@ -22,8 +22,10 @@ def test(name: str, *, path: str, as_json: bool) -> None:
 
     Those without parameters in their path are tried; nothing of what comes back is shown.
     """
+    from pocketlet.platform import connection_calls
+
     output.note(f"Asking {name}.")
-    rows = session.call(_test, name, path)
+    rows = session.call(connection_calls.tried, settings.read().home, name, path)
     worked = any(row["status"] < 400 for row in rows)
     if as_json:
         output.document({"connection": name, "ok": worked, "calls": rows})
@@ -36,12 +38,6 @@ def test(name: str, *, path: str, as_json: bool) -> None:
 
 def _size(row: dict[str, Any]) -> str:
     return f"{row['bytes']} (cut off: `connect add --max-bytes` takes more)" if row["truncated"] else str(row["bytes"])
-
-
-async def _test(database: "pool.Database", name: str, path: str) -> list[dict[str, Any]]:
-    from pocketlet.platform import connection_calls
-
-    return await connection_calls.tried(database, settings.read().home, name, path)
 
 
 @click.command()
@@ -60,10 +56,7 @@ def authorize(name: str, *, as_json: bool, **options: Any) -> None:
     """
     url = session.call(_authorize, name, options)
     document = {"connection": name, "authorized": not url, "url": url or None}
-    if as_json:
-        output.document(document)
-    else:
-        output.line(url or f"{name} is authorized.")
+    output.say(document, url or f"{name} is authorized.", as_json=as_json)
     if url:
         output.note(f"Next: open it, then `pocketlet connect authorize {name} --code URL`")
 

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from pocketlet.platform import connections
 
 FETCH_SECONDS = 60.0
-SOURCES = ("openapi", "curl", "base_url")
 
 
 async def made(name: str, options: dict[str, Any]) -> "connections.Draft":

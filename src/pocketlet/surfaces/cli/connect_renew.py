@@ -22,7 +22,9 @@ def renew(name: str, *, yes: bool, as_json: bool) -> None:
 
     Past its review date, what changes something over it waits for your word; reads go on.
     """
-    found, agents = session.call(_look, name)
+    from pocketlet.platform import connection_changes
+
+    found, agents = session.api(_look, name)
     if not as_json:
         connect_draft.tell(found)
         for agent in agents:
@@ -30,7 +32,7 @@ def renew(name: str, *, yes: bool, as_json: bool) -> None:
     if not yes and not (sys.stdin.isatty() and click.confirm(f"Let {name} and its grants hold?", err=True)):
         hint = f"`pocketlet connect renew {name} --yes`; `connect revoke` and `connect allow --remove` narrow it."
         raise errors.Refused("Nothing was renewed.", hint=hint)
-    renewed = session.call(_renew, name)
+    renewed = session.api(connection_changes.renew, name)
     if as_json:
         names = [agent["name"] for agent in agents]
         output.document({"connection": name, "review_on": renewed.review_on, "agents": names})
@@ -38,16 +40,8 @@ def renew(name: str, *, yes: bool, as_json: bool) -> None:
         output.line(f"{name} and its grants hold until {renewed.review_on}.")
 
 
-async def _look(database: "pool.Database", name: str) -> "tuple[connections.Connection, list[dict[str, Any]]]":
+async def _look(conn: "pool.Conn", name: str) -> "tuple[connections.Connection, list[dict[str, Any]]]":
     from pocketlet.platform import connection_changes, connections
 
-    async with database.api() as conn:
-        found = await connections.get(conn, name)
-        return found, await connection_changes.agents_of(conn, found)
-
-
-async def _renew(database: "pool.Database", name: str) -> "connections.Connection":
-    from pocketlet.platform import connection_changes
-
-    async with database.api() as conn:
-        return await connection_changes.renew(conn, name)
+    found = await connections.get(conn, name)
+    return found, await connection_changes.agents_of(conn, found)

@@ -36,7 +36,7 @@ def cost(agent: str | None, *, forecast: bool, as_json: bool) -> None:
     if forecast:
         _forecast(agent, as_json=as_json)
         return
-    rows = session.call(_costs, agent)
+    rows = session.api(_costs, agent)
     total = sum((row["cost_usd"] for row in rows), Decimal(0))
     uncertain = sum((row["uncertain_usd"] for row in rows), Decimal(0))
     if as_json:
@@ -47,7 +47,7 @@ def cost(agent: str | None, *, forecast: bool, as_json: bool) -> None:
 
 
 def _forecast(agent: str | None, *, as_json: bool) -> None:
-    rows = session.call(_month, agent)
+    rows = session.api(_month, agent)
     total = sum((row["usd"] or Decimal(0) for row in rows), Decimal(0))
     if as_json:
         output.document({"agent": agent, "days": 30, "rows": rows, "total_usd": total})
@@ -66,18 +66,15 @@ def _amount(value: Decimal | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-async def _month(database: "pool.Database", name: str | None) -> list[dict[str, Any]]:
+async def _month(conn: "pool.Conn", name: str | None) -> list[dict[str, Any]]:
     from pocketlet.agents import agent as agents
     from pocketlet.agents.waking import forecast
 
-    async with database.api() as conn:
-        return await forecast.month(conn, (await agents.get(conn, name)).id if name else None)
+    return await forecast.month(conn, (await agents.get(conn, name)).id if name else None)
 
 
-async def _costs(database: "pool.Database", name: str | None) -> list[dict[str, Any]]:
+async def _costs(conn: "pool.Conn", name: str | None) -> list[dict[str, Any]]:
     from pocketlet.agents import agent as agents
     from pocketlet.platform import ledger
 
-    async with database.api() as conn:
-        agent_id = (await agents.get(conn, name)).id if name else None
-        return await ledger.costs(conn, agent_id)
+    return await ledger.costs(conn, (await agents.get(conn, name)).id if name else None)

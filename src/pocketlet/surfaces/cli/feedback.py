@@ -11,7 +11,6 @@ from pocketlet.surfaces.cli import arguments, output, session
 from pocketlet.surfaces.cli import run as command
 
 if TYPE_CHECKING:
-    from pocketlet.agents import agent as agents
     from pocketlet.db import pool
     from pocketlet.learning import feedback as feedbacks
 
@@ -72,7 +71,7 @@ def feedback(words: tuple[str, ...], *, as_json: bool, **options: Any) -> None:
     run, text = _which(given, words)
     edited = _text(given.edited) if given.edited is not None else None
     if given.memory is not None:
-        _tell_memory(session.call(_correct, given, text, edited), as_json=as_json)
+        _tell_memory(session.api(_correct, given, text, edited), as_json=as_json)
         return
     found = session.call(_feedback, given, run, text, edited)
     if as_json:
@@ -164,20 +163,20 @@ async def _feedback(database: "pool.Database", given: Given, run: int, text: str
         output.note(f"Feedback {number}: the manager is at work on an earlier one (run {waits[0]}), then takes this up")
     async with attending.Attendant(database) as attendant:
         await attendant.settled(number)
-    return await _document(database, agent, number)
+    async with database.api() as conn:
+        return await _document(conn, agent.id, number)
 
 
-async def _correct(database: "pool.Database", given: Given, text: str, edited: str | None) -> dict[str, Any]:
+async def _correct(conn: "pool.Conn", given: Given, text: str, edited: str | None) -> dict[str, Any]:
     from pocketlet.learning import corrections
 
-    async with database.api() as conn:
-        agent, row = await corrections.row_of(conn, given.memory or "")
-        if given.undo:
-            done = await corrections.undo(conn, agent, row, text)
-        elif given.forget:
-            done = await corrections.forget(conn, agent, row, text)
-        else:
-            done = await corrections.correct(conn, agent, row, text, edited)
+    agent, row = await corrections.row_of(conn, given.memory or "")
+    if given.undo:
+        done = await corrections.undo(conn, agent, row, text)
+    elif given.forget:
+        done = await corrections.forget(conn, agent, row, text)
+    else:
+        done = await corrections.correct(conn, agent, row, text, edited)
     undo = [] if given.undo else [f"pocketlet feedback --memory {agent.name}:{done.undo} --undo"]
     found: dict[str, Any] = {"feedback": done.feedback, "agent": agent.name, "memory": done.row, "new": done.new}
     return found | {"outcome": done.outcome, "next": undo}
@@ -192,38 +191,37 @@ def _tell_memory(found: dict[str, Any], *, as_json: bool) -> None:
         output.note(f"`{command_line}` takes it back.")
 
 
-async def _document(database: "pool.Database", agent: "agents.Agent", number: int) -> dict[str, Any]:
-    from pocketlet.agents import agent as agent_rows
+async def _document(conn: "pool.Conn", agent_id: int, number: int) -> dict[str, Any]:
+    from pocketlet.agents import agent as agents
     from pocketlet.agents import report, revisions
     from pocketlet.learning import feedback as feedbacks
     from pocketlet.learning import trials
 
-    async with database.api() as conn:
-        agent = await agent_rows.by_id(conn, agent.id)
-        given = await feedbacks.outcome(conn, number)
-        manager = given["curation_run"]
-        found: dict[str, Any] = {"feedback": number, "run": given["run"], "agent": agent.name}
-        found |= {name: given[name] for name in ("verdict", "comment", "outcome")}
-        found |= {"manager_run": manager, "state": "done", "error": None, "hint": None, "exit_code": None}
-        found |= {"revision": None, "parent": None, "decision": None, "evidence": {}, "current": agent.current}
-        found |= {"diff": "", "trials": [], "counts": {}, "replays": 0, "findings": [], "cost_usd": 0, "next": []}
-        if manager is None:
-            return found
-        curation = await report.run(conn, manager)
-        found |= {name: curation[name] for name in ("state", "error", "hint", "exit_code", "cost_usd")}
-        draft = await feedbacks.draft_of(conn, manager)
-        if draft is None:
-            return found
-        old = await revisions.load(conn, agent, curation["revision"])
-        new = await revisions.load(conn, agent, draft)
-        tried = await trials.report(conn, agent, draft)
-        history = {row["revision"]: row for row in await revisions.history(conn, agent)}
+    agent = await agents.by_id(conn, agent_id)
+    given = await feedbacks.outcome(conn, number)
+    manager = given["curation_run"]
+    found: dict[str, Any] = {"feedback": number, "run": given["run"], "agent": agent.name}
+    found |= {name: given[name] for name in ("verdict", "comment", "outcome")}
+    found |= {"manager_run": manager, "state": "done", "error": None, "hint": None, "exit_code": None}
+    found |= {"revision": None, "parent": None, "decision": None, "evidence": {}, "current": agent.current}
+    found |= {"diff": "", "trials": [], "counts": {}, "replays": 0, "findings": [], "cost_usd": 0, "next": []}
+    if manager is None:
+        return found
+    curation = await report.run(conn, manager)
+    found |= {name: curation[name] for name in ("state", "error", "hint", "exit_code", "cost_usd")}
+    draft = await feedbacks.draft_of(conn, manager)
+    if draft is None:
+        return found
+    old = await revisions.load(conn, agent, curation["revision"])
+    new = await revisions.load(conn, agent, draft)
+    tried = await trials.report(conn, agent, draft)
+    row = await revisions.one(conn, agent, draft)
     names = (f"r{curation['revision']}", f"r{draft}")
     found |= {"revision": draft, "parent": curation["revision"], "diff": revisions.diff(old, new, names)}
     found |= {name: tried[name] for name in ("trials", "counts", "replays", "findings")}
-    found |= {"decision": history[draft]["state"], "evidence": history[draft]["evidence"] or {}}
+    found |= {"decision": row["state"], "evidence": row["evidence"] or {}}
     found["cost_usd"] = curation["cost_usd"] + tried["cost_usd"]
-    found["next"] = _next(agent.name, draft, history[draft]["state"])
+    found["next"] = _next(agent.name, draft, row["state"])
     return found
 
 

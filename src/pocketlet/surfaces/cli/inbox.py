@@ -17,7 +17,7 @@ def inbox(context: click.Context, *, as_json: bool) -> None:
     """Show what waits for you and what is wrong, with what to do next."""
     if context.invoked_subcommand is not None:
         return
-    found = session.call(_inbox)
+    found = session.api(_inbox)
     if as_json:
         output.document(found)
         return
@@ -55,11 +55,10 @@ def _in_one_line(text: str) -> str:
 @output.as_json
 def dismiss(notice: int, *, as_json: bool) -> None:
     """You have seen a notice: it is told no more, unless the problem comes up again."""
-    session.call(_dismiss, notice)
-    if as_json:
-        output.document({"notice": notice, "dismissed": True})
-    else:
-        output.line(f"Notice {notice} is dismissed.")
+    from pocketlet.platform import notices
+
+    session.api(notices.dismiss, notice)
+    output.say({"notice": notice, "dismissed": True}, f"Notice {notice} is dismissed.", as_json=as_json)
 
 
 @inbox.command()
@@ -67,11 +66,10 @@ def dismiss(notice: int, *, as_json: bool) -> None:
 @output.as_json
 def confirm(reply: int, *, as_json: bool) -> None:
     """A reply that may be anybody's is yours: it becomes feedback on its run."""
-    given = session.call(_confirm, reply)
-    if as_json:
-        output.document({"reply": reply, "feedback": given})
-    else:
-        output.line(f"It is feedback {given} now.")
+    from pocketlet.learning import replies
+
+    given = session.api(replies.confirm, reply)
+    output.say({"reply": reply, "feedback": given}, f"It is feedback {given} now.", as_json=as_json)
 
 
 @inbox.command()
@@ -79,44 +77,20 @@ def confirm(reply: int, *, as_json: bool) -> None:
 @output.as_json
 def ignore(reply: int, *, as_json: bool) -> None:
     """A reply is not yours: nothing comes of it."""
-    session.call(_ignore, reply)
-    if as_json:
-        output.document({"reply": reply, "ignored": True})
-    else:
-        output.line(f"Reply {reply} is ignored.")
+    from pocketlet.learning import replies
+
+    session.api(replies.ignore, reply)
+    output.say({"reply": reply, "ignored": True}, f"Reply {reply} is ignored.", as_json=as_json)
 
 
-async def _inbox(database: "pool.Database") -> dict[str, Any]:
+async def _inbox(conn: "pool.Conn") -> dict[str, Any]:
     from pocketlet.agents import report
     from pocketlet.learning import replies
     from pocketlet.platform import notices
 
     names = ("approval", "agent", "run", "tool", "to", "why", "class", "created_at", "expires_at")
-    async with database.api() as conn:
-        waiting = [{name: row[name] for name in names} for row in await report.questions(conn)]
-        return {
-            "approvals": waiting,
-            "replies": await replies.unproven(conn),
-            "notices": await notices.standing(conn),
-        }
-
-
-async def _dismiss(database: "pool.Database", number: int) -> None:
-    from pocketlet.platform import notices
-
-    async with database.api() as conn:
-        await notices.dismiss(conn, number)
-
-
-async def _confirm(database: "pool.Database", number: int) -> int:
-    from pocketlet.learning import replies
-
-    async with database.api() as conn:
-        return await replies.confirm(conn, number)
-
-
-async def _ignore(database: "pool.Database", number: int) -> None:
-    from pocketlet.learning import replies
-
-    async with database.api() as conn:
-        await replies.ignore(conn, number)
+    return {
+        "approvals": [{name: row[name] for name in names} for row in await report.questions(conn)],
+        "replies": await replies.unproven(conn),
+        "notices": await notices.standing(conn),
+    }

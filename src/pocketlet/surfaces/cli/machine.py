@@ -28,7 +28,7 @@ def status(*, as_json: bool) -> None:
     postgres = _postgres(config)
     found: dict[str, Any] = {"home": str(config.home), "postgres": postgres} | NOTHING | dict.fromkeys(UNKNOWN)
     if postgres["running"] or postgres["data"]:  # what waits is worth starting it for a moment
-        found |= session.call(_status)
+        found |= session.api(_status)
     if as_json:
         output.document(found)
     else:
@@ -52,23 +52,22 @@ def _postgres(config: settings.Settings) -> dict[str, Any]:
     }
 
 
-async def _status(database: "pool.Database") -> dict[str, Any]:
+async def _status(conn: "pool.Conn") -> dict[str, Any]:
     from pocketlet.agents import agent as agents
     from pocketlet.agents import approving, report
     from pocketlet.platform import queue
 
-    async with database.api() as conn:
-        overview = await report.overview(conn)
-        spend = overview.pop("spend_today_usd")
-        everyone = await agents.everyone(conn)
-        return {
-            "workers": await queue.workers(conn),
-            "agents": [{"agent": one.name, "revision": one.current} for one in everyone],
-            "runs": overview,
-            "approvals": len(await approving.questions(conn)),
-            "asked": [row for one in everyone for row in await _asked(conn, one)],
-            "spend_today_usd": spend,
-        }
+    overview = await report.overview(conn)
+    spend = overview.pop("spend_today_usd")
+    everyone = await agents.everyone(conn)
+    return {
+        "workers": await queue.workers(conn),
+        "agents": [{"agent": one.name, "revision": one.current} for one in everyone],
+        "runs": overview,
+        "approvals": len(await approving.questions(conn)),
+        "asked": [row for one in everyone for row in await _asked(conn, one)],
+        "spend_today_usd": spend,
+    }
 
 
 async def _asked(conn: "pool.Conn", agent: "agents.Agent") -> list[dict[str, Any]]:

@@ -1,9 +1,7 @@
 """`pocketlet mcp add | review | list | show | grant | revoke | on | off | remove`."""
 
-import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +11,6 @@ from pocketlet.surfaces.cli import output, session
 
 if TYPE_CHECKING:
     from pocketlet.db import pool
-    from pocketlet.platform import mcp_servers
 
 #: As in platform/mcp_servers.py, which the help need not import.
 CLASSES = ("read", "idempotent", "keyed", "unsafe")
@@ -43,8 +40,8 @@ def add(
     """
     from pocketlet.platform import mcp_servers
 
-    draft = mcp_servers.Draft(server, _program(command), url or "", secrets, pinned)
-    session.call(_add, draft)
+    draft = mcp_servers.Draft(server, mcp_servers.program(command), url or "", secrets, pinned)
+    session.api(mcp_servers.add, draft)
     if as_json:
         output.document({"server": server, "added": True})
         return
@@ -52,16 +49,6 @@ def add(
     if command:
         output.note("The program runs as you, and may read and write what you may.")
     output.note(f"Next: `pocketlet mcp review {server}` shows its tools.")
-
-
-def _program(command: Sequence[str]) -> tuple[str, ...]:
-    """The command with its program by its path, so that it is the same one whatever the PATH is later."""
-    if not command:
-        return ()
-    found = shutil.which(command[0])
-    if found is None:
-        raise errors.BadInput(f"There is no program {command[0]!r} that can be run.", hint="Install it first.")
-    return (str(Path(found).absolute()), *command[1:])
 
 
 @mcp.command()
@@ -75,9 +62,11 @@ def review(server: str, on: tuple[str, ...], off: tuple[str, ...], *, all_reads:
 
     A tool is turned on as it was last shown to you, so look first: without options.
     """
-    wanted = dict.fromkeys(off, ("off", "unsafe")) | dict(map(_wanted, on))
+    from pocketlet.platform import mcp_review
+
+    wanted = dict.fromkeys(off, mcp_review.OFF) | dict(map(_wanted, on))
     output.note(f"Asking {server} for its tools; this may take a minute.")
-    found = session.call(_review, server, wanted, all_reads=all_reads)
+    found = session.call(mcp_review.by_owner, settings.read().home, server, mcp_review.Wish(wanted, all_reads))
     if as_json:
         output.document(found)
         return
@@ -104,9 +93,8 @@ def _tell(tool: Mapping[str, Any]) -> None:
     output.line(f"{tool['tool']}: {tool['problem'] or standing}  ({tool['digest'][:16]})")
     if tool["fault"]:
         return
-    hints = [name for name, value in sorted(tool["annotations"].items()) if value is True]
-    if hints:
-        output.line(f"  it says of itself: {', '.join(hints)}")
+    if tool["hints"]:
+        output.line(f"  it says of itself: {', '.join(tool['hints'])}")
     for line in tool["description"].splitlines():
         output.line(f"  > {line}")
     if tool["previous"] is not None and tool["previous"] != tool["description"]:
@@ -126,7 +114,9 @@ def _parameters(schema: Mapping[str, Any]) -> str:
 @output.as_json
 def listing(*, as_json: bool) -> None:
     """List the servers."""
-    rows = session.call(_list)
+    from pocketlet.platform import mcp_servers
+
+    rows = session.api(mcp_servers.listing)
     if as_json:
         output.document({"servers": rows})
         return
@@ -147,7 +137,9 @@ def listing(*, as_json: bool) -> None:
 @output.as_json
 def show(server: str, *, as_json: bool) -> None:
     """Show a server and its tools as you reviewed them; nothing is started or called."""
-    found = session.call(_show, server)
+    from pocketlet.platform import mcp_review
+
+    found = session.api(mcp_review.document, server)
     if as_json:
         output.document(found)
         return
@@ -164,13 +156,13 @@ def show(server: str, *, as_json: bool) -> None:
 @output.as_json
 def grant(server: str, agent: str, *, as_json: bool) -> None:
     """Let an agent use the tools that are on."""
-    secrets = session.call(_grant, server, agent)
+    lacks = session.api(_grant, server, agent)
     if as_json:
         output.document({"server": server, "agent": agent, "granted": True})
         return
     output.line(f"{agent} may use {server}.")
-    for name in secrets:
-        output.note(f"Next: `pocketlet secret grant {name} {agent}`, as the server needs that secret.")
+    for advice in lacks:
+        output.note(f"But {advice}")
 
 
 @mcp.command()
@@ -179,7 +171,7 @@ def grant(server: str, agent: str, *, as_json: bool) -> None:
 @output.as_json
 def revoke(server: str, agent: str, *, as_json: bool) -> None:
     """Take a grant back."""
-    session.call(_revoke, server, agent)
+    session.api(_revoke, server, agent)
     if as_json:
         output.document({"server": server, "agent": agent, "granted": False})
     else:
@@ -203,7 +195,9 @@ def turn_off(server: str, *, as_json: bool) -> None:
 
 
 def _switch(server: str, *, off: bool, as_json: bool) -> None:
-    session.call(_set_off, server, off=off)
+    from pocketlet.platform import mcp_servers
+
+    session.api(mcp_servers.switch, server, off=off)
     if as_json:
         output.document({"server": server, "off": off})
     else:
@@ -218,73 +212,26 @@ def remove(server: str, *, yes: bool, as_json: bool) -> None:
     """Forget a server, its tools, its grants and the standing rules that name it."""
     if not yes and not (sys.stdin.isatty() and click.confirm(f"Remove {server}?", err=True)):
         raise errors.Refused("Nothing was removed.", hint=f"`pocketlet mcp remove {server} --yes` removes it.")
-    session.call(_remove, server)
+    from pocketlet.platform import mcp_servers
+
+    session.api(mcp_servers.remove, server)
     if as_json:
         output.document({"server": server, "removed": True})
     else:
         output.line(f"{server} is removed.")
 
 
-async def _add(database: "pool.Database", draft: "mcp_servers.Draft") -> None:
-    from pocketlet.platform import mcp_servers
-
-    async with database.api() as conn:
-        await mcp_servers.add(conn, draft)
-
-
-async def _review(
-    database: "pool.Database", name: str, wanted: Mapping[str, tuple[str, str]], *, all_reads: bool
-) -> dict[str, Any]:
-    from pocketlet.platform import mcp_review, vault
-
-    async with database.api() as conn:
-        secrets = await vault.opened(conn, vault.key(settings.read().home)) if await vault.names(conn) else {}
-    return await mcp_review.review(database, name, secrets, mcp_review.Wish(wanted, all_reads))
-
-
-async def _list(database: "pool.Database") -> list[dict[str, Any]]:
-    from pocketlet.platform import mcp_servers
-
-    async with database.api() as conn:
-        return await mcp_servers.listing(conn)
-
-
-async def _show(database: "pool.Database", name: str) -> dict[str, Any]:
-    from pocketlet.platform import mcp_review
-
-    async with database.api() as conn:
-        return await mcp_review.document(conn, name)
-
-
-async def _grant(database: "pool.Database", name: str, agent: str) -> list[str]:
+async def _grant(conn: "pool.Conn", name: str, agent: str) -> list[str]:
+    """What the agent lacks still, each with the command that gives it."""
     from pocketlet.agents import agent as agents
-    from pocketlet.platform import mcp_servers, vault
+    from pocketlet.platform import mcp_servers, secret_needs
 
-    async with database.api() as conn:
-        known = await agents.get(conn, agent)
-        await mcp_servers.grant(conn, name, known.id)
-        open_to = {row["name"]: row["agents"] for row in await vault.listing(conn)}
-        needed = (await mcp_servers.get(conn, name)).secrets
-        return [secret for secret in needed if agent not in open_to.get(secret, ())]
+    await mcp_servers.grant(conn, name, (await agents.get(conn, agent)).id)
+    return [lack.advice for lack in await secret_needs.lacks(conn, kind="mcp", name=name) if lack.agent == agent]
 
 
-async def _revoke(database: "pool.Database", name: str, agent: str) -> None:
+async def _revoke(conn: "pool.Conn", name: str, agent: str) -> None:
     from pocketlet.agents import agent as agents
     from pocketlet.platform import mcp_servers
 
-    async with database.api() as conn:
-        await mcp_servers.revoke(conn, name, (await agents.get(conn, agent)).id)
-
-
-async def _set_off(database: "pool.Database", name: str, *, off: bool) -> None:
-    from pocketlet.platform import mcp_servers
-
-    async with database.api() as conn:
-        await mcp_servers.switch(conn, name, off=off)
-
-
-async def _remove(database: "pool.Database", name: str) -> None:
-    from pocketlet.platform import mcp_servers
-
-    async with database.api() as conn:
-        await mcp_servers.remove(conn, name)
+    await mcp_servers.revoke(conn, name, (await agents.get(conn, agent)).id)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pocketlet import errors, settings
-from pocketlet.surfaces.cli import output, session
+from pocketlet.surfaces.cli import output, session, token
 
 if TYPE_CHECKING:
     from pocketlet.db import pool
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @output.as_json
 def command(*, name: str | None, no_browser: bool, as_json: bool) -> None:
     """Open the pages in a browser, logged in."""
-    url = session.call(_address, name)
+    url = session.api(_address, name)
     if as_json:
         output.document({"url": url})
         return
@@ -36,15 +36,11 @@ def browse(url: str) -> bool:
     return bool(windows and sys.stdout.isatty()) and webbrowser.open(url)
 
 
-async def _address(database: "pool.Database", name: str | None) -> str:
+async def _address(conn: "pool.Conn", name: str | None) -> str:
     from pocketlet.platform import owners, queue
 
-    config = settings.read()
-    async with database.api() as conn:
-        ports = [one["web_port"] for one in await queue.workers(conn) if one["web_port"]]
-        base = config.url or (f"http://127.0.0.1:{ports[0]}" if ports else None)
-        if base is None:
-            raise errors.NotFound("No `pocketlet up` serves pages now.", hint="Start it: `pocketlet up`.")
-        known = await owners.everyone(conn)
-        owner = await owners.by_name(conn, name) if name else known[0]
-        return f"{base}/login#code={await owners.new_code(conn, owner)}"
+    ports = [one["web_port"] for one in await queue.workers(conn) if one["web_port"]]
+    base = settings.read().url or (f"http://127.0.0.1:{ports[0]}" if ports else None)
+    if base is None:
+        raise errors.NotFound("No `pocketlet up` serves pages now.", hint="Start it: `pocketlet up`.")
+    return f"{base}/login#code={await owners.new_code(conn, await token.whose(conn, name))}"

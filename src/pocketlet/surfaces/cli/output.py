@@ -31,6 +31,14 @@ def _encode(value: object) -> object:
             raise TypeError(f"no JSON for {type(value).__name__}")
 
 
+def say(value: object, text: str, *, as_json: bool) -> None:
+    """What was done: `value` as JSON, or the `text` that says the same."""
+    if as_json:
+        document(value)
+    else:
+        line(text)
+
+
 def line(text: str = "") -> None:
     """Text on stdout. What came from outside can't move the cursor or hide: unseen characters are shown as codes."""
     click.echo(_visible(text))

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pocketlet import errors
 from pocketlet.surfaces.cli import arguments, output, session
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ SHOWN = 100  # characters of a reason
 @output.as_json
 def revisions(agent: str, *, as_json: bool) -> None:
     """List an agent's revisions, newest first."""
-    rows = session.call(_history, agent)
+    rows = session.api(_history, agent)
     if as_json:
         output.document({"agent": agent, "revisions": rows})
         return
@@ -41,12 +40,11 @@ def _ask(agent: str, revision: int, parent: int | None) -> None:
     output.note(f"`pocketlet adopt {agent} {revision}` or `pocketlet discard {agent} {revision}`.")
 
 
-async def _history(database: "pool.Database", name: str) -> list[dict[str, Any]]:
+async def _history(conn: "pool.Conn", name: str) -> list[dict[str, Any]]:
     from pocketlet.agents import agent as agents
     from pocketlet.agents import revisions as playbooks
 
-    async with database.api() as conn:
-        return await playbooks.history(conn, await agents.get(conn, name))
+    return await playbooks.history(conn, await agents.get(conn, name))
 
 
 @click.command()
@@ -56,29 +54,28 @@ async def _history(database: "pool.Database", name: str) -> list[dict[str, Any]]
 @output.as_json
 def diff(agent: str, *, old: int, new: int, as_json: bool) -> None:
     """Show what changed between two revisions."""
-    found = session.call(_diff, agent, old, new)
-    if as_json:
-        output.document({"agent": agent, "from": old, "to": new} | found)
-    else:
-        output.line(found["diff"] or f"Revisions {old} and {new} are the same.")
+    found = session.api(_diff, agent, old, new)
+    output.say(
+        {"agent": agent, "from": old, "to": new} | found,
+        found["diff"] or f"Revisions {old} and {new} are the same.",
+        as_json=as_json,
+    )
 
 
-async def _diff(database: "pool.Database", name: str, old: int, new: int) -> dict[str, Any]:
+async def _diff(conn: "pool.Conn", name: str, old: int, new: int) -> dict[str, Any]:
     from pocketlet.agents import agent as agents
     from pocketlet.agents import revisions as playbooks
 
-    async with database.api() as conn:
-        agent = await agents.get(conn, name)
-        both = [await playbooks.load(conn, agent, n) for n in (old, new)]
-        decided = await _decided(conn, agent, new)
-    return {"diff": playbooks.diff(both[0], both[1], (f"r{old}", f"r{new}"))} | decided
+    agent = await agents.get(conn, name)
+    before, after = [await playbooks.load(conn, agent, n) for n in (old, new)]
+    return {"diff": playbooks.diff(before, after, (f"r{old}", f"r{new}"))} | await _decided(conn, agent, new)
 
 
 async def _decided(conn: "pool.Conn", agent: "agents.Agent", revision: int) -> dict[str, Any]:
     """What was last decided on a revision: by whom, why, and on what evidence."""
     from pocketlet.agents import revisions as playbooks
 
-    row = next(row for row in await playbooks.history(conn, agent) if row["revision"] == revision)
+    row = await playbooks.one(conn, agent, revision)
     return {name: row[name] for name in ("state", "decided_by", "because", "evidence")}
 
 
@@ -91,7 +88,7 @@ def adopt(agent: str, *, revision: int, as_json: bool) -> None:
 
     The trials' report is kept with the decision. Runs that have begun stay with the revision they began with.
     """
-    _tell(session.call(_decide, agent, revision, "adopt"), as_json=as_json)
+    _tell(session.call(_adopt, agent, revision), as_json=as_json)
 
 
 @click.command()
@@ -101,22 +98,23 @@ def adopt(agent: str, *, revision: int, as_json: bool) -> None:
 @output.as_json
 def discard(agent: str, *, revision: int, because: str, as_json: bool) -> None:
     """Turn a drafted revision down."""
-    _tell(session.call(_decide, agent, revision, "discard", because), as_json=as_json)
+    _tell(session.api(_discard, agent, revision, because), as_json=as_json)
 
 
-async def _decide(
-    database: "pool.Database", name: str, revision: int, verdict: str, because: str = ""
-) -> dict[str, Any]:
-    from pocketlet.agents import agent as agents
-    from pocketlet.learning import adoption, tables
+async def _adopt(database: "pool.Database", name: str, revision: int) -> dict[str, Any]:
+    from pocketlet.learning import tables
 
-    if verdict == "adopt":
-        await tables.adopt(database, name, revision, because)
+    await tables.adopt(database, name, revision)
     async with database.api() as conn:
-        agent = await agents.get(conn, name)
-        if verdict == "discard":
-            await adoption.discard(conn, agent, revision, because)
-        return await _standing(conn, name, revision, verdict)
+        return await _standing(conn, name, revision, "adopt")
+
+
+async def _discard(conn: "pool.Conn", name: str, revision: int, because: str) -> dict[str, Any]:
+    from pocketlet.agents import agent as agents
+    from pocketlet.learning import adoption
+
+    await adoption.discard(conn, await agents.get(conn, name), revision, because)
+    return await _standing(conn, name, revision, "discard")
 
 
 @click.command()
@@ -128,36 +126,18 @@ def rollback(agent: str, *, revision: int | None, as_json: bool) -> None:
 
     Without N, to the one before the current one. Nothing is deleted: rolling forward works the same way.
     """
-    _tell(session.call(_rollback, agent, revision), as_json=as_json)
+    _tell(session.api(_rollback, agent, revision), as_json=as_json)
 
 
-async def _rollback(database: "pool.Database", name: str, wanted: int | None) -> dict[str, Any]:
+async def _rollback(conn: "pool.Conn", name: str, wanted: int | None) -> dict[str, Any]:
     from pocketlet.agents import agent as agents
     from pocketlet.agents import revisions as playbooks
     from pocketlet.learning import adoption
 
-    async with database.api() as conn:
-        agent = await agents.get(conn, name)
-        revision = wanted or await playbooks.before(conn, agent)
-        await _check_was_current(conn, agent, revision)
-        await adoption.roll_back(conn, agent, revision)
-        return await _standing(conn, name, revision, "rollback")
-
-
-async def _check_was_current(conn: "pool.Conn", agent: "agents.Agent", revision: int) -> None:
-    """A draft is adopted, not rolled back to: that is where its trials are looked at."""
-    from pocketlet.agents import revisions as playbooks
-
-    states = {row["revision"]: row["state"] for row in await playbooks.history(conn, agent)}
-    if states.get(revision) in playbooks.OPEN:
-        raise errors.Conflict(
-            f"Revision {revision} is a draft.",
-            hint=f"`pocketlet adopt {agent.name} {revision}` makes it the current one.",
-        )
-    if states.get(revision) in ("discarded", "narrowed"):
-        raise errors.Conflict(
-            f"Revision {revision} was {states[revision]}.", hint=f"`pocketlet revisions {agent.name}` lists the others."
-        )
+    agent = await agents.get(conn, name)
+    revision = wanted or await playbooks.before(conn, agent)
+    await adoption.roll_back(conn, agent, revision)
+    return await _standing(conn, name, revision, "rollback")
 
 
 async def _standing(conn: "pool.Conn", name: str, revision: int, verdict: str) -> dict[str, Any]:

@@ -1,13 +1,8 @@
 """`pocketlet rule list | remove`: what the owner allows once and for all."""
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
 from pocketlet.surfaces.cli import output, session
-
-if TYPE_CHECKING:
-    from pocketlet.db import pool
 
 
 @click.group()
@@ -19,7 +14,9 @@ def rule() -> None:
 @output.as_json
 def listing(*, as_json: bool) -> None:
     """List the rules in force; one whose review date has passed allows nothing any more."""
-    found = session.call(_rules)
+    from pocketlet.agents import approving
+
+    found = session.api(approving.rules)
     if as_json:
         output.document({"rules": found})
         return
@@ -36,22 +33,9 @@ def listing(*, as_json: bool) -> None:
 @output.as_json
 def remove(number: int, *, as_json: bool) -> None:
     """End a rule: from now on you are asked again."""
-    agent = session.call(_remove, number)
-    if as_json:
-        output.document({"rule": number, "agent": agent, "removed": True})
-    else:
-        output.line(f"Rule {number} of {agent} is ended.")
-
-
-async def _rules(database: "pool.Database") -> list[dict[str, Any]]:
     from pocketlet.agents import approving
 
-    async with database.api() as conn:
-        return await approving.rules(conn)
-
-
-async def _remove(database: "pool.Database", number: int) -> str:
-    from pocketlet.agents import approving
-
-    async with database.api() as conn:
-        return await approving.remove_rule(conn, number)
+    agent = session.api(approving.remove_rule, number)
+    output.say(
+        {"rule": number, "agent": agent, "removed": True}, f"Rule {number} of {agent} is ended.", as_json=as_json
+    )

@@ -95,20 +95,15 @@ async def _follow(database: "pool.Database", number: int) -> None:
 @output.as_json
 def stop(run: int, *, as_json: bool) -> None:
     """Stop a run before its next act."""
-    state = session.call(_stop, run)
+    from pocketlet.learning import kinds
+
+    state = session.api(kinds.stop, run)
     if as_json:
         output.document({"run": run, "state": state, "stop_requested": True})
     elif state == "stopped":
         output.line(f"Run {run} is stopped. `pocketlet retry {run}` lets it go on.")
     else:
         output.line(f"Run {run} will stop before its next act.")
-
-
-async def _stop(database: "pool.Database", number: int) -> str:
-    from pocketlet.learning import kinds
-
-    async with database.api() as conn:
-        return await kinds.stop(conn, number)
 
 
 def content(source: str) -> bytes:

@@ -1,6 +1,5 @@
 """`pocketlet secret set | list | grant | revoke | rekey | remove`."""
 
-import re
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,6 @@ from pocketlet.surfaces.cli import output, session
 if TYPE_CHECKING:
     from pocketlet.db import pool
     from pocketlet.platform import secret_needs
-
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 @click.group()
@@ -31,12 +28,14 @@ def put(name: str, *, as_json: bool) -> None:
     NAME is that of the variable that it stands for, such as OPENAI_API_KEY; the environment's own goes first.
     Setting it again replaces the value; the agents that may use it stay the same.
     """
-    if not NAME.fullmatch(name):
-        raise errors.BadInput(f"{name!r} is not a name: use letters, digits and _.", hint="For example OPENAI_API_KEY.")
+    from pocketlet.platform import secret_needs
+
+    secret_needs.check_name(name)
     value = click.prompt(name, hide_input=True, err=True) if sys.stdin.isatty() else _piped()
     if not value:
         raise errors.BadInput("The value is empty.", hint=f"Type it, or pipe it in: pocketlet secret set {name} < FILE")
-    lacks = session.call(_put, name, _checked(name, value))
+    secret_needs.check(name, value)
+    lacks = session.api(_put, name, value)
     if as_json:
         output.document({"secret": name, "set": True, "barred": [asdict(one) for one in lacks]})
         return
@@ -45,17 +44,6 @@ def put(name: str, *, as_json: bool) -> None:
         output.note("Note: it has more than one line. A program may be given it; as a login it can't be sent.")
     for one in lacks:
         output.note(f"Next: {one.advice}")
-
-
-def _checked(name: str, value: str) -> str:
-    from pocketlet.platform import vault
-
-    vault.check(value)
-    if name == "POCKETLET_SMTP_URL":
-        from pocketlet.platform.gateways import submission
-
-        submission.read(value)  # a worker would stumble over it at each run
-    return value
 
 
 def _piped() -> str:
@@ -72,7 +60,7 @@ def _piped() -> str:
 @output.as_json
 def listing(*, long: bool, as_json: bool) -> None:
     """List the names, with changes, last use and agents; values are never shown."""
-    rows = session.call(_listing)
+    rows = session.api(_listing)
     if as_json:
         names = {"secrets": [row["secret"] for row in rows]}
         output.document(names | {"details": rows} if long else names)
@@ -94,11 +82,10 @@ def listing(*, long: bool, as_json: bool) -> None:
 @output.as_json
 def grant(name: str, agent: str, *, as_json: bool) -> None:
     """Let an agent's connections use a value; the agent itself never sees it."""
-    session.call(_change_grant, name, agent, granted=True)
-    if as_json:
-        output.document({"secret": name, "agent": agent, "granted": True})
-    else:
-        output.line(f"Connections of {agent} may use {name}.")
+    session.api(_change_grant, name, agent, granted=True)
+    output.say(
+        {"secret": name, "agent": agent, "granted": True}, f"Connections of {agent} may use {name}.", as_json=as_json
+    )
 
 
 @secret.command()
@@ -107,11 +94,12 @@ def grant(name: str, agent: str, *, as_json: bool) -> None:
 @output.as_json
 def revoke(name: str, agent: str, *, as_json: bool) -> None:
     """Take a grant back: it counts from the next use."""
-    session.call(_change_grant, name, agent, granted=False)
-    if as_json:
-        output.document({"secret": name, "agent": agent, "granted": False})
-    else:
-        output.line(f"Connections of {agent} may not use {name} any more.")
+    session.api(_change_grant, name, agent, granted=False)
+    output.say(
+        {"secret": name, "agent": agent, "granted": False},
+        f"Connections of {agent} may not use {name} any more.",
+        as_json=as_json,
+    )
 
 
 @secret.command()
@@ -140,7 +128,7 @@ def rekey(*, lost: bool, yes: bool, as_json: bool) -> None:
 @output.as_json
 def remove(name: str, *, as_json: bool) -> None:
     """Forget a value, and who may use it."""
-    lacks = session.call(_remove, name)
+    lacks = session.api(_remove, name)
     if as_json:
         output.document({"secret": name, "removed": True, "barred": [asdict(one) for one in lacks]})
         return
@@ -149,29 +137,25 @@ def remove(name: str, *, as_json: bool) -> None:
         output.note(f"Next: {one.advice}")
 
 
-async def _put(database: "pool.Database", name: str, value: str) -> "list[secret_needs.Lack]":
+async def _put(conn: "pool.Conn", name: str, value: str) -> "list[secret_needs.Lack]":
     from pocketlet.platform import secret_needs, vault
 
-    async with database.api() as conn:
-        await vault.put(conn, vault.key(settings.read().home), name, value)
-        return await secret_needs.lacks(conn, name)
+    await vault.put(conn, vault.key(settings.read().home), name, value)
+    return await secret_needs.lacks(conn, name)
 
 
-async def _listing(database: "pool.Database") -> list[dict[str, Any]]:
+async def _listing(conn: "pool.Conn") -> list[dict[str, Any]]:
     from pocketlet.platform import vault
 
-    async with database.api() as conn:
-        rows = await vault.listing(conn)
-    return [{"secret": row.pop("name")} | row for row in rows]
+    return [{"secret": row.pop("name")} | row for row in await vault.listing(conn)]
 
 
-async def _change_grant(database: "pool.Database", name: str, agent: str, *, granted: bool) -> None:
+async def _change_grant(conn: "pool.Conn", name: str, agent: str, *, granted: bool) -> None:
     from pocketlet.agents import agent as agents
     from pocketlet.platform import vault
 
-    async with database.api() as conn:
-        found = await agents.get(conn, agent)
-        await (vault.grant if granted else vault.revoke)(conn, name, found.id)
+    found = await agents.get(conn, agent)
+    await (vault.grant if granted else vault.revoke)(conn, name, found.id)
 
 
 async def _rekey(database: "pool.Database", *, lost: bool) -> tuple[int, list[str]]:
@@ -186,9 +170,8 @@ async def _rekey(database: "pool.Database", *, lost: bool) -> tuple[int, list[st
     return count, forgotten
 
 
-async def _remove(database: "pool.Database", name: str) -> "list[secret_needs.Lack]":
+async def _remove(conn: "pool.Conn", name: str) -> "list[secret_needs.Lack]":
     from pocketlet.platform import secret_needs, vault
 
-    async with database.api() as conn:
-        await vault.remove(conn, name)
-        return await secret_needs.lacks(conn, name)
+    await vault.remove(conn, name)
+    return await secret_needs.lacks(conn, name)

@@ -22,3 +22,13 @@ def call(work: "Callable[Concatenate[pool.Database, P], Awaitable[T]]", *args: P
             return await work(found, *args, **kwargs)
 
     return asyncio.run(opened())
+
+
+def api(work: "Callable[Concatenate[pool.Conn, P], Awaitable[T]]", *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `work(conn, …)` gives, in one transaction of the API's login. Raises what `call` and `work` raise."""
+
+    async def done(database: "pool.Database") -> T:
+        async with database.api() as conn:
+            return await work(conn, *args, **kwargs)
+
+    return call(done)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @output.as_json
 def runs(agent: str, *, limit: int, as_json: bool) -> None:
     """List an agent's runs, newest first."""
-    rows, pause = session.call(_listing, agent, limit)
+    rows, pause = session.api(_listing, agent, limit)
     if as_json:
         output.document({"agent": agent, "runs": rows, "models_paused": pause})
         return
@@ -32,17 +32,14 @@ def _listed(row: dict[str, Any]) -> list[object]:
     return [*shown, output.money(row["cost_usd"]), output.when(row["created_at"]), (row["subject"] or "")[:60]]
 
 
-async def _listing(
-    database: "pool.Database", name: str, limit: int
-) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+async def _listing(conn: "pool.Conn", name: str, limit: int) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """The runs, and until when and why no model is asked, if the breaker is open."""
     from pocketlet.agents import agent as agents
     from pocketlet.agents import runs as all_runs
     from pocketlet.platform import breaker
 
-    async with database.api() as conn:
-        rows = await all_runs.listing(conn, await agents.get(conn, name), limit)
-        state = await breaker.state(conn)
+    rows = await all_runs.listing(conn, await agents.get(conn, name), limit)
+    state = await breaker.state(conn)
     return rows, {"until": state.until, "why": state.why} if state.until else None
 
 
@@ -51,7 +48,7 @@ async def _listing(
 @output.as_json
 def show(run: int, *, as_json: bool) -> None:
     """Show all of a run: briefing, lessons, steps, acts and cost."""
-    found = session.call(_report, run)
+    found = session.api(_report, run)
     if as_json:
         output.document(found)
         return
@@ -62,13 +59,12 @@ def show(run: int, *, as_json: bool) -> None:
     _end(found)
 
 
-async def _report(database: "pool.Database", number: int) -> dict[str, Any]:
+async def _report(conn: "pool.Conn", number: int) -> dict[str, Any]:
     from pocketlet.agents import report
     from pocketlet.learning import blame
 
-    async with database.api() as conn:
-        found = await report.run(conn, number)
-        return found | {"purpose": await blame.purpose(conn, number, found["kind"])}
+    found = await report.run(conn, number)
+    return found | {"purpose": await blame.purpose(conn, number, found["kind"])}
 
 
 def _head(run: dict[str, Any]) -> None:

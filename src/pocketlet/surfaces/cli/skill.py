@@ -36,7 +36,7 @@ def add(agent: str, *, source: str, yes: bool, as_json: bool) -> None:
     It is shown first with the programs, hosts and tools that it names; nothing of it is run.
     """
     found = session.call(_find, agent, source)
-    plan = session.call(_plan, agent, found)
+    plan = session.api(_plan, agent, found)
     _go_on(agent, plan, yes=yes, as_json=as_json)
 
 
@@ -57,7 +57,7 @@ def update(agent: str, *, name: str, source: str | None, yes: bool, as_json: boo
     if len(prefer) > 1:
         raise click.UsageError("--ours and --theirs exclude each other: say whose text counts.")
     found = session.call(_find, agent, source, name)
-    plan = session.call(_plan, agent, found, name, "".join(prefer))
+    plan = session.api(_plan, agent, found, name, "".join(prefer))
     _go_on(agent, plan, yes=yes, as_json=as_json)
 
 
@@ -69,30 +69,26 @@ async def _find(database: "pool.Database", name: str, source: str | None, skill_
     async with database.api() as conn:
         agent = await agents.get(conn, name)
         if source is None:
-            one = await store.find(conn, agent, skill_name)
-            if one.upstream is None:
-                raise errors.BadInput(f"The skill {skill_name!r} was written here.", hint="Say from where: SOURCE.")
-            source = one.upstream.source
+            source = store.origin(await store.find(conn, agent, skill_name))
     return await sources.find(source)
 
 
 async def _plan(
-    database: "pool.Database", name: str, found: "sources.Found", skill_name: str = "", prefer: str = ""
+    conn: "pool.Conn", name: str, found: "sources.Found", skill_name: str = "", prefer: str = ""
 ) -> "store.Plan":
     from pocketlet.agents import agent as agents
     from pocketlet.agents.skills import store
 
-    async with database.api() as conn:
-        agent = await agents.get(conn, name)
-        if skill_name:
-            return await store.plan_update(conn, agent, skill_name, found, prefer=prefer)
-        return await store.plan_add(conn, agent, found)
+    agent = await agents.get(conn, name)
+    if skill_name:
+        return await store.plan_update(conn, agent, skill_name, found, prefer=prefer)
+    return await store.plan_add(conn, agent, found)
 
 
 def _go_on(agent: str, plan: "store.Plan", *, yes: bool, as_json: bool) -> None:
     """Shows what would be, asks, and does it."""
     if plan.idle:
-        _tell(_document(agent, plan), "There is nothing new.", as_json=as_json)
+        output.say(_document(agent, plan), "There is nothing new.", as_json=as_json)
         return
     if not as_json:
         _show(agent, plan)
@@ -104,16 +100,9 @@ def _go_on(agent: str, plan: "store.Plan", *, yes: bool, as_json: bool) -> None:
         return
     if not yes and not _confirmed():
         raise errors.Refused("Nothing was changed.", hint="Add --yes to do it without being asked.")
-    revision = session.call(_write, agent, plan)
+    revision = session.api(_write, agent, plan)
     done = _document(agent, plan) | {"done": True, "revision": revision}
-    _tell(done, f"{agent}: skill {done['skill']} is in revision {revision}, which counts now.", as_json=as_json)
-
-
-def _tell(document: dict[str, Any], line: str, *, as_json: bool) -> None:
-    if as_json:
-        output.document(document)
-    else:
-        output.line(line)
+    output.say(done, f"{agent}: skill {done['skill']} is in revision {revision}, which counts now.", as_json=as_json)
 
 
 def _document(agent: str, plan: "store.Plan") -> dict[str, Any]:
@@ -172,14 +161,12 @@ def _confirmed() -> bool:
     return sys.stdin.isatty() and click.confirm("Put it into force?", err=True)
 
 
-async def _write(database: "pool.Database", name: str, plan: "store.Plan") -> int:
+async def _write(conn: "pool.Conn", name: str, plan: "store.Plan") -> int:
     from pocketlet.agents import agent as agents
     from pocketlet.agents.skills import store
 
-    async with database.api() as conn:
-        agent = await agents.get(conn, name)
-        n, what = await store.draft(conn, agent, plan)
-        return await _adopt(conn, agent, n, what)
+    agent = await agents.get(conn, name)
+    return await _adopt(conn, agent, *await store.draft(conn, agent, plan))
 
 
 async def _adopt(conn: "pool.Conn", agent: "agents.Agent", n: int, what: str) -> int:
@@ -199,23 +186,21 @@ def remove(agent: str, *, name: str, yes: bool, as_json: bool) -> None:
     """Remove a skill; `pocketlet rollback` brings it back."""
     if not yes and not _confirmed():
         raise errors.Refused("Nothing was removed.", hint=f"`pocketlet skill remove {agent} {name} --yes` removes it.")
-    revision = session.call(_remove, agent, name)
+    revision = session.api(_remove, agent, name)
     document = {"agent": agent, "skill": name, "removed": True, "revision": revision}
-    _tell(
+    output.say(
         document,
         f"{agent}: revision {revision} has no skill {name}. `pocketlet rollback {agent}` goes back.",
         as_json=as_json,
     )
 
 
-async def _remove(database: "pool.Database", agent_name: str, name: str) -> int:
+async def _remove(conn: "pool.Conn", agent_name: str, name: str) -> int:
     from pocketlet.agents import agent as agents
     from pocketlet.agents.skills import store
 
-    async with database.api() as conn:
-        agent = await agents.get(conn, agent_name)
-        n, what = await store.draft_without(conn, agent, name)
-        return await _adopt(conn, agent, n, what)
+    agent = await agents.get(conn, agent_name)
+    return await _adopt(conn, agent, *await store.draft_without(conn, agent, name))
 
 
 @skill.command(name="list")
@@ -223,7 +208,7 @@ async def _remove(database: "pool.Database", agent_name: str, name: str) -> int:
 @output.as_json
 def listing(agent: str, *, as_json: bool) -> None:
     """List an agent's skills, where they come from, and what is wrong with them."""
-    found = session.call(_standings, agent)
+    found = session.api(_standings, agent)
     if as_json:
         output.document({"agent": agent, "skills": found})
         return
@@ -239,15 +224,14 @@ def listing(agent: str, *, as_json: bool) -> None:
             )
 
 
-async def _standings(database: "pool.Database", name: str) -> list[dict[str, Any]]:
+async def _standings(conn: "pool.Conn", name: str) -> list[dict[str, Any]]:
     from pocketlet.agents import agent as agents
     from pocketlet.agents import revisions
     from pocketlet.agents.skills import store
 
-    async with database.api() as conn:
-        agent = await agents.get(conn, name)
-        playbook = await revisions.load(conn, agent, agent.current)
-        return [_row(one) for one in await store.standings(conn, agent, agent.current, playbook)]
+    agent = await agents.get(conn, name)
+    playbook = await revisions.load(conn, agent, agent.current)
+    return [_row(one) for one in await store.standings(conn, agent, agent.current, playbook)]
 
 
 def _row(one: "store.Standing") -> dict[str, Any]:
@@ -274,7 +258,7 @@ def _row(one: "store.Standing") -> dict[str, Any]:
 @output.as_json
 def show(agent: str, *, name: str, as_json: bool) -> None:
     """Show a skill: its text, its files, where it comes from, and what was changed since."""
-    found = session.call(_look, agent, name)
+    found = session.api(_look, agent, name)
     if as_json:
         output.document(found)
         return
@@ -296,12 +280,11 @@ def show(agent: str, *, name: str, as_json: bool) -> None:
         output.line(found["edits"])
 
 
-async def _look(database: "pool.Database", agent_name: str, name: str) -> dict[str, Any]:
+async def _look(conn: "pool.Conn", agent_name: str, name: str) -> dict[str, Any]:
     from pocketlet.agents import agent as agents
     from pocketlet.agents.skills import store
 
-    async with database.api() as conn:
-        one = await store.find(conn, await agents.get(conn, agent_name), name)
+    one = await store.find(conn, await agents.get(conn, agent_name), name)
     return _row(one) | {"text": one.skill.text, "edits": store.edits(one)}
 
 

@@ -20,7 +20,7 @@ NOTHING = "Nothing was due, and no agent has a trigger. Write one into agent.tom
 @output.as_json
 def today(*, hours: int, as_json: bool) -> None:
     """Show what was due, what ran, what failed, what waits for you, and what comes next."""
-    rows, notices = session.call(_today, hours)
+    rows, notices = session.api(_today, hours)
     if as_json:
         output.document({"hours": hours, "triggers": rows, "notices": notices})
         return
@@ -65,7 +65,7 @@ def slot() -> None:
 @output.as_json
 def listing(agent: str | None, *, trigger: str | None, limit: int, as_json: bool) -> None:
     """List slots, the newest first: due, claimed, done, failed, skipped or missed, and why."""
-    found = session.call(_slots, agent, trigger, limit)
+    found = session.api(_slots, agent, trigger, limit)
     if as_json:
         output.document({"slots": found})
         return
@@ -81,7 +81,9 @@ def listing(agent: str | None, *, trigger: str | None, limit: int, as_json: bool
 @output.as_json
 def show(number: int, *, as_json: bool) -> None:
     """Show one slot: when it was due, what became of it and why; of a list each item, in order."""
-    found = session.call(_shown, number)
+    from pocketlet.agents.waking import lists
+
+    found = session.api(lists.shown, number)
     if as_json:
         output.document(found)
         return
@@ -124,22 +126,24 @@ def replay(number: int, *, as_json: bool) -> None:
 
     Of a list that is all of its items, of an item that item alone.
     """
-    made = session.call(_replay, number)
-    if as_json:
-        output.document({"slot": made, "replays": number})
-    else:
-        output.line(f"Slot {made} is due: the event of slot {number} again. `pocketlet slot list` shows it.")
+    from pocketlet.agents.waking import slots
+
+    made = session.api(slots.replay, number)
+    output.say(
+        {"slot": made, "replays": number},
+        f"Slot {made} is due: the event of slot {number} again. `pocketlet slot list` shows it.",
+        as_json=as_json,
+    )
 
 
-async def _today(database: "pool.Database", hours: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+async def _today(conn: "pool.Conn", hours: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     from pocketlet.agents.waking import slots
     from pocketlet.platform import notices
 
-    async with database.api() as conn:
-        return list(await slots.today(conn, hours)), await notices.standing(conn)
+    return list(await slots.today(conn, hours)), await notices.standing(conn)
 
 
-async def _slots(database: "pool.Database", name: str | None, trigger: str | None, limit: int) -> list[dict[str, Any]]:
+async def _slots(conn: "pool.Conn", name: str | None, trigger: str | None, limit: int) -> list[dict[str, Any]]:
     from pocketlet import errors
     from pocketlet.agents import agent as agents
     from pocketlet.agents.triggers import stored
@@ -147,21 +151,6 @@ async def _slots(database: "pool.Database", name: str | None, trigger: str | Non
 
     if trigger and not name:
         raise errors.BadInput("--trigger needs the agent's name, too.")
-    async with database.api() as conn:
-        agent = (await agents.get(conn, name)).id if name else None
-        found = (await stored.by_name(conn, agent, trigger)).id if agent and trigger else None
-        return await slots.listing(conn, agent, found, limit)
-
-
-async def _shown(database: "pool.Database", number: int) -> dict[str, Any]:
-    from pocketlet.agents.waking import lists
-
-    async with database.api() as conn:
-        return await lists.shown(conn, number)
-
-
-async def _replay(database: "pool.Database", number: int) -> int:
-    from pocketlet.agents.waking import slots
-
-    async with database.api() as conn:
-        return await slots.replay(conn, number)
+    agent = (await agents.get(conn, name)).id if name else None
+    found = (await stored.by_name(conn, agent, trigger)).id if agent and trigger else None
+    return await slots.listing(conn, agent, found, limit)

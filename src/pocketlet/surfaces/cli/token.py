@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pocketlet import clock
 from pocketlet.surfaces.cli import output, session
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def create(name: str, *, scopes: tuple[str, ...], days: int, owner: str | None, 
     read: look at everything. run: start and stop runs, give feedback. approve: answer questions, adopt changes.
     admin: all else.
     """
-    number, secret = session.call(_create, name, frozenset(scopes), days, owner)
+    number, secret = session.api(_create, name, frozenset(scopes), days, owner)
     if as_json:
         output.document({"token": number, "name": name, "secret": secret, "scopes": sorted(set(scopes))})
         return
@@ -41,14 +42,11 @@ def create(name: str, *, scopes: tuple[str, ...], days: int, owner: str | None, 
 
 
 async def _create(
-    database: "pool.Database", name: str, scopes: frozenset[str], days: int, owner: str | None
+    conn: "pool.Conn", name: str, scopes: frozenset[str], days: int, owner: str | None
 ) -> tuple[int, str]:
-    from pocketlet import clock
     from pocketlet.platform import owners
 
-    async with database.api() as conn:
-        whose = await _whose(conn, owner)
-        return await owners.new_token(conn, whose, name, scopes, clock.now() + timedelta(days=days))
+    return await owners.new_token(conn, await whose(conn, owner), name, scopes, clock.now() + timedelta(days=days))
 
 
 @token.command(name="list")
@@ -56,7 +54,7 @@ async def _create(
 @output.as_json
 def listing(*, owner: str | None, as_json: bool) -> None:
     """List the tokens, with scopes, end and last use; the tokens themselves are not kept."""
-    rows = session.call(_listing, owner)
+    rows = session.api(_listing, owner)
     if as_json:
         output.document({"tokens": rows})
         return
@@ -67,11 +65,10 @@ def listing(*, owner: str | None, as_json: bool) -> None:
     output.table(("token", "name", "scopes", "ends", "last used"), shown)
 
 
-async def _listing(database: "pool.Database", owner: str | None) -> list[dict[str, Any]]:
+async def _listing(conn: "pool.Conn", owner: str | None) -> list[dict[str, Any]]:
     from pocketlet.platform import owners
 
-    async with database.api() as conn:
-        return await owners.tokens(conn, await _whose(conn, owner))
+    return await owners.tokens(conn, await whose(conn, owner))
 
 
 @token.command()
@@ -80,21 +77,18 @@ async def _listing(database: "pool.Database", owner: str | None) -> list[dict[st
 @output.as_json
 def revoke(number: int, *, owner: str | None, as_json: bool) -> None:
     """End a token, at once."""
-    session.call(_revoke, number, owner)
-    if as_json:
-        output.document({"token": number, "revoked": True})
-    else:
-        output.line(f"Token {number} is no longer good.")
+    session.api(_revoke, number, owner)
+    output.say({"token": number, "revoked": True}, f"Token {number} is no longer good.", as_json=as_json)
 
 
-async def _revoke(database: "pool.Database", number: int, owner: str | None) -> None:
+async def _revoke(conn: "pool.Conn", number: int, owner: str | None) -> None:
     from pocketlet.platform import owners
 
-    async with database.api() as conn:
-        await owners.revoke_token(conn, await _whose(conn, owner), number)
+    await owners.revoke_token(conn, await whose(conn, owner), number)
 
 
-async def _whose(conn: "pool.Conn", name: str | None) -> "owners.Owner":
+async def whose(conn: "pool.Conn", name: str | None) -> "owners.Owner":
+    """The owner of that name, or the first one. Raises errors.NotFound."""
     from pocketlet.platform import owners
 
     return await owners.by_name(conn, name) if name else (await owners.everyone(conn))[0]

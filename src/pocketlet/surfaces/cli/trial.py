@@ -5,13 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pocketlet import errors
 from pocketlet.surfaces.cli import arguments, output, session
 
 if TYPE_CHECKING:
     from pocketlet.agents import agent as agents
     from pocketlet.db import pool
-    from pocketlet.learning import cases as all_cases
     from pocketlet.learning import trials
 
 WAVE = 4  # replays at a time: as many as a worker takes, and no more are begun than that when Ctrl-C comes
@@ -41,35 +39,20 @@ async def _trial(
     database: "pool.Database", name: str, revision: int, *, audit: bool, case: int | None
 ) -> dict[str, Any]:
     from pocketlet.agents import agent as agents
-    from pocketlet.agents import revisions
     from pocketlet.learning import trials
 
-    purpose = "audit" if audit else "compare"
     async with database.api() as conn:
         agent = await agents.get(conn, name)
-        await revisions.load(conn, agent, revision)
-        chosen = await _chosen(conn, agent, audit=audit, case=case)
-    output.note(f"Replays of revision {revision}: {len(chosen)}, with nothing sent")
-    draft = max(revision, agent.current)  # what a later lesson expects counts for an earlier revision, too
-    started = await replay(database, agent, [trials.Trial(revision, draft, one.id, purpose) for one in chosen])
+        wanted = await trials.by_hand(conn, agent, revision, audit=audit, case=case)
+    output.note(f"Replays of revision {revision}: {len(wanted)}, with nothing sent")
+    started = await replay(database, agent, wanted)
     async with database.api() as conn:
-        rows = [row for row in await trials.of_draft(conn, agent, draft) if row["run"] in started]
+        rows = [row for row in await trials.of_draft(conn, agent, wanted[0].draft) if row["run"] in started]
     told = [_told(row) for row in rows]
     counts = {verdict: sum(row["verdict"] == verdict for row in told) for verdict in MEANING}
     cost = sum(row["cost_usd"] for row in told)
-    return {"agent": name, "revision": revision, "purpose": purpose, "trials": told, "counts": counts, "cost_usd": cost}
-
-
-async def _chosen(conn: "pool.Conn", agent: "agents.Agent", *, audit: bool, case: int | None) -> "list[all_cases.Case]":
-    from pocketlet.learning import cases as all_cases
-
-    found = await all_cases.open_cases(conn, agent)
-    chosen = [one for one in found if (not audit or one.audit) and case in (None, one.id)]
-    if not chosen:
-        what = f"no case {case} that can be tried" if case else "no case of the audit share" if audit else "no case"
-        hint = f"`pocketlet cases {agent.name}` lists them; each run that you give feedback on becomes one."
-        raise errors.NotFound(f"{agent.name} has {what}.", hint=hint)
-    return chosen
+    about = {"agent": name, "revision": revision, "purpose": wanted[0].purpose}
+    return about | {"trials": told, "counts": counts, "cost_usd": cost}
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def trigger() -> None:
 @output.as_json
 def listing(agent: str | None, *, as_json: bool) -> None:
     """List triggers: what each waits for, when it was due last and is due next."""
-    found = session.call(_triggers, agent)
+    found = session.api(_triggers, agent)
     if as_json:
         output.document({"triggers": found})
         return
@@ -74,10 +74,11 @@ def _local(due: datetime, zone: str) -> str:
 def pause(agent: str, name: str, *, because: str, as_json: bool) -> None:
     """Start nothing by this trigger until it is resumed. What comes meanwhile is recorded; times go by."""
     session.call(_pause, agent, name, because)
-    if as_json:
-        output.document({"agent": agent, "trigger": name, "paused": because})
-    else:
-        output.line(f"Paused. `pocketlet trigger resume {agent} {name}` lets it go on.")
+    output.say(
+        {"agent": agent, "trigger": name, "paused": because},
+        f"Paused. `pocketlet trigger resume {agent} {name}` lets it go on.",
+        as_json=as_json,
+    )
 
 
 @trigger.command()
@@ -86,11 +87,10 @@ def pause(agent: str, name: str, *, because: str, as_json: bool) -> None:
 @output.as_json
 def resume(agent: str, name: str, *, as_json: bool) -> None:
     """Let a paused trigger start runs again, first for what came meanwhile."""
-    session.call(_resume, agent, name)
-    if as_json:
-        output.document({"agent": agent, "trigger": name, "paused": None})
-    else:
-        output.line(f"{name} of {agent} starts runs again.")
+    session.api(_resume, agent, name)
+    output.say(
+        {"agent": agent, "trigger": name, "paused": None}, f"{name} of {agent} starts runs again.", as_json=as_json
+    )
 
 
 @trigger.command()
@@ -100,11 +100,12 @@ def resume(agent: str, name: str, *, as_json: bool) -> None:
 @output.as_json
 def fire(agent: str, name: str, *, source: str | None, as_json: bool) -> None:
     """Start it now, by hand, as if it were due; `pocketlet up` works on it."""
-    number = session.call(_fire, agent, name, _body(source))
-    if as_json:
-        output.document({"agent": agent, "trigger": name, "slot": number})
-    else:
-        output.line(f"Slot {number} is due. `pocketlet slot list {agent}` shows what becomes of it.")
+    number = session.api(_fire, agent, name, _body(source))
+    output.say(
+        {"agent": agent, "trigger": name, "slot": number},
+        f"Slot {number} is due. `pocketlet slot list {agent}` shows what becomes of it.",
+        as_json=as_json,
+    )
 
 
 @trigger.command()
@@ -129,12 +130,11 @@ async def _find(conn: "pool.Conn", agent: str, name: str) -> "tuple[agents.Agent
     return found, await stored.by_name(conn, found.id, name)
 
 
-async def _triggers(database: "pool.Database", name: str | None) -> list[dict[str, Any]]:
+async def _triggers(conn: "pool.Conn", name: str | None) -> list[dict[str, Any]]:
     from pocketlet.agents import agent as agents
     from pocketlet.agents.triggers import specs, stored
 
-    async with database.api() as conn:
-        rows = await stored.listing(conn, (await agents.get(conn, name)).id if name else None)
+    rows = await stored.listing(conn, (await agents.get(conn, name)).id if name else None)
     return [row | {"words": specs.words(specs.from_record(row["spec"]))} for row in rows]
 
 
@@ -146,19 +146,17 @@ async def _pause(database: "pool.Database", agent: str, name: str, because: str)
     await ticking.pause(database, found, because)
 
 
-async def _resume(database: "pool.Database", agent: str, name: str) -> None:
+async def _resume(conn: "pool.Conn", agent: str, name: str) -> None:
     from pocketlet.agents.triggers import stored
 
-    async with database.api() as conn:
-        await stored.resume(conn, (await _find(conn, agent, name))[1])
+    await stored.resume(conn, (await _find(conn, agent, name))[1])
 
 
-async def _fire(database: "pool.Database", agent: str, name: str, body: bytes) -> int | None:
+async def _fire(conn: "pool.Conn", agent: str, name: str, body: bytes) -> int | None:
     from pocketlet.agents.waking import slots
 
-    async with database.api() as conn:
-        _, found = await _find(conn, agent, name)
-        return await slots.record(conn, found, slots.Event(f"hand:{uuid.uuid4()}", body))
+    _, found = await _find(conn, agent, name)
+    return await slots.record(conn, found, slots.Event(f"hand:{uuid.uuid4()}", body))
 
 
 async def _simulate(database: "pool.Database", agent: str, name: str, body: bytes) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+import traceback
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -47,7 +50,9 @@ def made(
         *[screen.route(known) for screen in screens.SCREENS],
     ]
     handlers = {HTTPException: _unrouted, errors.PocketletError: _failed, pool.DatabaseError: _failed}
-    app = Starlette(routes=routes, exception_handlers=handlers)
+    # of a handler for `Exception`, Starlette would raise it again, and have it logged twice
+    mistakes = Middleware(ExceptionMiddleware, handlers={Exception: _broken})
+    app = Starlette(routes=routes, middleware=[mistakes], exception_handlers=handlers)
     app.router.redirect_slashes = False  # a redirect would be made of what the Host field says
     return guard.Guard(app, port, config.url)
 
@@ -75,3 +80,20 @@ async def _failed(_: Request, error: Exception) -> Response:
     """Something of ours does not work: the sender comes again, and our log says what it is."""
     log.warning("a request was not served: %s", pool.first_line(error))
     return problems.answer(503, "later", "This can't be done now. Try again later.", {"retry-after": "10"})
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    """A mistake of ours. The log says where, and not what was asked, nor what the error says: both may be secret."""
+    place = getattr(request.scope.get("route"), "path", "")
+    log.error("500 at %s %s\n%s", request.method, place, _where(error))
+    said, hint = "Something of ours does not work.", "The log of `pocketlet up` says where; please report it."
+    if "text/html" in request.headers.get("accept", ""):
+        return pages.said(request, "This does not work", said, hint, status=500)
+    return problems.answer(500, "broken", said, hint=hint)
+
+
+def _where(error: BaseException) -> str:
+    """The calls that led to it, after those to what it came from."""
+    before = error.__cause__ or error.__context__
+    calls = "".join(traceback.format_tb(error.__traceback__))
+    return f"{_where(before) if before else ''}{calls}{type(error).__module__}.{type(error).__qualname__}\n"

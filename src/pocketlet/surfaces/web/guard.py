@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pocketlet.surfaces.web import problems
+from pocketlet.surfaces.web import problems, streams
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 SAFE = frozenset({"GET", "HEAD"})
@@ -54,13 +54,14 @@ class Guard:
         self._inner = inner
         self._hosts = hosts(port, url)
         self._origins = _origins(port, url)
+        self._streams = streams.Open()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request. `scope["state"]["nonce"]` is what its page's scripts are known by."""
+        """One request. In `scope["state"]`: `nonce`, by which its page's scripts are known, and `streams`."""
         if scope["type"] != "http":
             return
         nonce = secrets.token_urlsafe(16)
-        scope["state"] = {**scope.get("state", {}), "nonce": nonce}
+        scope["state"] = {**scope.get("state", {}), "nonce": nonce, "streams": self._streams}
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -1,6 +1,5 @@
 """The page of a signed link: it shows what would be sent, and takes one answer. Looking at it decides nothing."""
 
-import asyncio
 import hashlib
 import hmac
 import json
@@ -9,20 +8,17 @@ from collections.abc import Mapping
 from datetime import UTC
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from pocketlet import errors
 from pocketlet.agents import links
 from pocketlet.db import pool
-from pocketlet.surfaces.web import pages
-from pocketlet.surfaces.web.screens import screen
+from pocketlet.surfaces.web import bodies, pages
 
 LONGEST = 20_000  # bytes of a form
 REASON = 2_000  # characters of a reason
-FORM = "application/x-www-form-urlencoded"
 
 
 class Decisions:
@@ -49,7 +45,7 @@ class Decisions:
         """The owner's word, once, by a form of the page that was shown."""
         token = request.path_params["token"]
         form = await _read(request)
-        if form is None or not hmac.compare_digest(self._form(token), form.get("form", "").encode()):
+        if not hmac.compare_digest(self._form(token), form.get("form", "").encode()):
             hint = "Open the link again, and answer there."
             return pages.said(
                 request, "Nothing was decided", "This form is not one of ours any more.", hint, status=403
@@ -74,20 +70,12 @@ class Decisions:
         return hmac.new(self._key, token.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest().encode()
 
 
-async def _read(request: Request) -> dict[str, str] | None:
-    """The fields of a form; None if it is none."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
-        return None
-    raw = bytearray()
+async def _read(request: Request) -> dict[str, str]:
+    """The fields of a form; none, if it is none that can be read."""
     try:
-        async with asyncio.timeout(screen.PATIENCE):
-            async for part in request.stream():
-                raw += part
-                if len(raw) > LONGEST:
-                    return None
-        return dict(parse_qsl(raw.decode("ascii"), max_num_fields=10, keep_blank_values=True))
-    except (TimeoutError, ClientDisconnect, ValueError):
-        return None
+        return await bodies.form(request, LONGEST)
+    except errors.BadInput:
+        return {}
 
 
 def _refused(request: Request, error: errors.PocketletError) -> Response:

@@ -10,8 +10,7 @@ from starlette.routing import BaseRoute, Route
 from pocketlet import errors
 from pocketlet.db import pool
 from pocketlet.platform import owners
-from pocketlet.surfaces.web import entry, guesses, pages
-from pocketlet.surfaces.web.screens import screen
+from pocketlet.surfaces.web import bodies, entry, guesses, pages
 
 AT_ONCE = 2  # passwords that are checked at the same time: each takes 32 MB and a tenth of a second
 
@@ -39,7 +38,7 @@ class _Login:
     async def enter(self, request: Request) -> Response:
         """A cookie for whoever has proven themselves."""
         try:
-            form = await screen.read_form(request)
+            form = await bodies.form(request)
             if (wait := self._guesses.wait(form.get("name", "").strip())) and not form.get("code"):
                 return _page(request, f"Too many were wrong. Try again in {wait // 60 + 1:.0f} minutes.", status=429)
             owner = await self._owner(form)
@@ -50,9 +49,10 @@ class _Login:
             said = "This code or password is not right, or the code was used before. `pocketlet open` makes a new one."
             return _page(request, said, status=403)
         async with self._known.database.api() as conn:
-            secret = await owners.new_session(conn, owner, request.headers.get("user-agent", ""))
+            browser, user = request.headers.get("user-agent", ""), self._known.user(request)
+            secret = await owners.new_session(conn, owner, browser, user)
         answer = RedirectResponse(_inside(form.get("next", "")), 303)
-        self._known.welcome(answer, secret)
+        self._known.welcome(request, answer, secret)
         return answer
 
     async def _owner(self, form: dict[str, str]) -> owners.Owner | None:
@@ -64,9 +64,9 @@ class _Login:
     async def leave(self, request: Request) -> Response:
         """Ends this browser's session."""
         async with self._known.database.api() as conn:
-            await owners.end_session(conn, request.cookies.get(self._known.cookie, ""))
+            await owners.end_session(conn, request.cookies.get(self._known.cookie(request), ""))
         answer = RedirectResponse("/login", 303)
-        self._known.farewell(answer)
+        self._known.farewell(request, answer)
         return answer
 
 

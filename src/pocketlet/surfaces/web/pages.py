@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import cast
+from urllib.parse import quote
 
 import jinja2
 from starlette.requests import Request
@@ -15,6 +16,8 @@ from pocketlet.platform import compose
 from pocketlet.surfaces.web import assets, prose
 
 TEMPLATES = Path(__file__).parent / "templates"
+THEME = "pocketlet-theme"  # a cookie: the colours that this browser was told to show
+THEMES = ("light", "dark")
 
 
 @functools.cache
@@ -66,6 +69,19 @@ def _drawn(value: object) -> object:
     return compose.visible(value) if type(value) is str else value
 
 
+def theme(request: Request) -> str:
+    """light or dark; empty: as the system of whoever looks has it."""
+    chosen = request.cookies.get(THEME, "")
+    return chosen if chosen in THEMES else ""
+
+
+def _address(request: Request, status: int) -> str:
+    """Where a form of the frame leads back to: no refusal, nor what came of another form."""
+    if request.method != "GET" or status != 200:
+        return "/"
+    return quote(request.scope["path"]) + ("?" + request.url.query if request.url.query else "")
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A template with its title. It loads nothing but our own files."""
@@ -77,6 +93,7 @@ class Page:
     def of(self, request: Request, **values: object) -> HTMLResponse:
         """The page with these values."""
         known = {"title": self.title, "nonce": request.scope["state"]["nonce"], **values}
+        known |= {"theme": theme(request), "this_page": _address(request, self.status)}
         return HTMLResponse(_environment().get_template(self.template).render(known), status_code=self.status)
 
 

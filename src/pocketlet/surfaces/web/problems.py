@@ -18,9 +18,12 @@ STATUS: tuple[tuple[type[errors.PocketletError], int], ...] = (
     (errors.LostRun, 409),
     (errors.Refused, 403),
     (errors.Tampered, 403),
+    (errors.GateBusy, 429),
     (errors.GateRefusal, 422),
     (errors.Unreachable, 503),
 )
+#: After these it may have been done, or not.
+UNCERTAIN = (errors.MailUncertain, errors.ModelTimeout, errors.ServiceUncertain)
 #: What is wrong in general, for the kinds that are no error of ours; what else there is has its status' own words.
 TITLES: Mapping[str, str] = {
     "unknown-caller": "It is not known who asks.",
@@ -29,6 +32,9 @@ TITLES: Mapping[str, str] = {
     "none": "There is nothing here.",
     "key-reused": "An Idempotency-Key stands for one request.",
     "in-flight": "The same request is still being done.",
+    "unknown-outcome": "It is not known whether the same request was done.",
+    "answered": "The same request was done.",
+    "broken": "Something of ours does not work.",
     "servicebusy": "The service wants a pause.",
     "later": "This can't be done now.",
 }
@@ -70,9 +76,11 @@ def status(error: errors.PocketletError) -> int:
 
 
 def of(error: errors.PocketletError, run: int = 0) -> JSONResponse:
-    """One of our own errors. `run`: the one that was asked for, if it is there."""
+    """One of our own errors. `run`: the one that was asked for, if it is there. Where something may have been done,
+    nobody is told to come again.
+    """
     number = status(error)
-    later = {"retry-after": "10"} if number == 503 else {}
+    later = {"retry-after": "10"} if number in (429, 503) and not isinstance(error, UNCERTAIN) else {}
     about = 0 if isinstance(error, errors.NotFound) else run
     return answer(number, type(error).__name__.lower(), str(error), later, hint=error.hint, run=about)
 

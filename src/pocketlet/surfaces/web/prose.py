@@ -15,7 +15,7 @@ import nh3
 import pygments
 from markdown_it import renderer, token
 from markdown_it.rules_core import state_core
-from pygments import formatters, lexers
+from pygments import formatters, lexer, lexers
 
 from pocketlet.platform import compose
 
@@ -58,10 +58,14 @@ def sql(text: str) -> markupsafe.Markup:
     """SQL with its words marked by classes."""
     if len(text) > LONGEST_SQL:
         return markupsafe.Markup('<code class="sql">{}</code>').format(compose.visible(text))
-    marked: formatters.HtmlFormatter[str] = formatters.HtmlFormatter(nowrap=True)
-    words = lexers.get_lexer_by_name("postgresql")  # pyright: ignore[reportUnknownMemberType]
-    made = pygments.highlight(compose.visible(text), words, marked)
+    made = pygments.highlight(compose.visible(text), *_sql())
     return markupsafe.Markup(f'<code class="sql">{made.rstrip()}</code>')  # noqa: S704 - the formatter escapes
+
+
+@functools.cache
+def _sql() -> tuple[lexer.Lexer, formatters.HtmlFormatter[str]]:
+    words = lexers.get_lexer_by_name("postgresql")  # pyright: ignore[reportUnknownMemberType]
+    return words, formatters.HtmlFormatter(nowrap=True)
 
 
 def _through(tag: str, name: str, value: str) -> str | None:

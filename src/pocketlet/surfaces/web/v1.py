@@ -1,22 +1,19 @@
 """The native API: what `surfaces/api` lists, below /v1. Each asks first who calls, with which scopes."""
 
-import asyncio
-import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Any, cast
 
 import pydantic
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from pocketlet import errors
 from pocketlet.surfaces.api import document, endpoint, table
-from pocketlet.surfaces.web import entry, keys, problems
+from pocketlet.surfaces.web import bodies, entry, keys, problems, streams
 
 LONGEST = 2_000_000  # bytes of a body
-PATIENCE = 10.0  # seconds that a body may take
 JSON = "application/json"
 UNSAFE = re.compile(r"[^\w.-]", re.ASCII)  # in the name of a file
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -64,20 +61,25 @@ class _Served:
         if self._served.scope not in caller.scopes:
             said = f"This needs the scope {self._served.scope}, which the token does not have."
             return problems.answer(403, "scope", said)
-        raw = await _body(request)
+        raw = await bodies.read(request, LONGEST)
         asked = self._asked(request, raw)
-        if self._served.streams and request.method == "HEAD":
-            return problems.answer(405, "method", "A stream is asked for by GET.")
         if self._served.streams:
-            return await _stream(cast(AsyncIterator[endpoint.Event], self._served.work(caller, **asked)))
+            events = cast(AsyncIterator[endpoint.Event], self._served.work(caller, **asked))
+            return streams.Stream(request, caller, await _begun(events))
 
         async def work() -> Response:
-            return self._told(await cast(Awaitable[endpoint.Answer], self._served.work(caller, **asked)))
+            try:
+                return self._told(await cast(Awaitable[endpoint.Answer], self._served.work(caller, **asked)))
+            except errors.NoPostgres:
+                raise
+            except errors.PocketletError as error:  # an answer, too: it is kept like others
+                return problems.of(error, self._run(request))
 
         if self._served.method != "POST" or self._served.scope == "read":  # what changes nothing may be asked again
             return await work()
         sent = keys.Sent(request.headers.get("idempotency-key"), self._served.keyed)
-        return await keys.once(caller, sent.of(self._served.name, str(request.url), raw), work)
+        place = f"{request.url.path}?{request.url.query}"  # whatever this machine was called
+        return await keys.once(caller, sent.of(self._served.name, place, raw), work)
 
     def _asked(self, request: Request, raw: bytes) -> dict[str, Any]:
         """The arguments. Raises errors.BadInput, errors.NotFound."""
@@ -145,39 +147,14 @@ def _wrong(error: pydantic.ValidationError) -> errors.BadInput:
     return errors.BadInput(f"{place}: {first['msg']}.", hint=hint)
 
 
-async def _body(request: Request) -> bytes:
-    """Raises errors.BadInput."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(PATIENCE):
-            async for part in request.stream():
-                body += part
-                if len(body) > LONGEST:
-                    raise errors.BadInput(f"A body has {LONGEST} bytes at most.")
-    except (TimeoutError, ClientDisconnect) as error:
-        raise errors.BadInput("The body did not come.", hint="Send it again.") from error
-    return bytes(body)
-
-
-async def _stream(events: AsyncIterator[endpoint.Event]) -> Response:
+async def _begun(events: AsyncIterator[endpoint.Event]) -> AsyncIterator[str]:
     """Raises what is wrong before the first event: the answer then is a refusal, and no stream."""
     first = await anext(events, None)
 
     async def lines() -> AsyncIterator[str]:
         if first is not None:
-            yield _line(first)
+            yield streams.line(first)
         async for event in events:
-            yield _line(event)
+            yield streams.line(event)
 
-    return StreamingResponse(lines(), media_type="text/event-stream")
-
-
-def _line(event: endpoint.Event) -> str:
-    return message(event.kind, json.dumps(event.data, default=str), event.id)
-
-
-def message(kind: str, data: str, number: str = "") -> str:
-    """One message of a stream, on the wire. Line ends of `data` are kept. `kind` may be empty, as pages' own are."""
-    head = (f"id: {number}\n" if number else "") + (f"event: {kind}\n" if kind else "")
-    body = "".join(f"data: {line}\n" for line in data.splitlines() or [""])
-    return f"{head}{body}\n"
+    return lines()

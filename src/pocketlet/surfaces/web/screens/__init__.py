@@ -2,12 +2,15 @@
 
 from pocketlet.surfaces.web.screens import (
     approvals,
+    cases,
+    channels,
     chat,
     connections,
     costs,
     feedback,
     home,
     leave,
+    mcp,
     memory,
     playbook,
     run,
@@ -15,6 +18,7 @@ from pocketlet.surfaces.web.screens import (
     screen,
     skills,
     task,
+    theme,
     triggers,
 )
 
@@ -22,13 +26,17 @@ SCREENS: tuple[screen.Screen, ...] = (
     *home.SCREENS,
     *chat.SCREENS,
     *connections.SCREENS,
+    *mcp.SCREENS,
+    *channels.SCREENS,
     *runs.SCREENS,
     *task.SCREENS,
     *costs.SCREENS,
     *leave.SCREENS,
+    *theme.SCREENS,
     *approvals.SCREENS,
     *feedback.SCREENS,
     *playbook.SCREENS,
+    *cases.SCREENS,
     *memory.SCREENS,
     *run.SCREENS,  # after `runs` and `feedback`: their words stand where this one has a number
     *skills.SCREENS,

@@ -8,11 +8,11 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from pocketlet import clock, errors
 from pocketlet.surfaces.api import chat
-from pocketlet.surfaces.web import pages, v1
+from pocketlet.surfaces.web import pages, streams
 from pocketlet.surfaces.web.screens import filled, once, screen
 
 MOST_BYTES = 400_000  # of a message with its file
@@ -78,22 +78,23 @@ async def live(look: screen.Look) -> Response:
 
     async def messages() -> AsyncIterator[str]:
         turn, until, told = first, clock.monotonic() + LONGEST, clock.monotonic()
-        yield v1.message("", _part(look, turn))
+        yield streams.message("", _part(look, turn))
         while _moves(turn) and clock.monotonic() < until:
             await asyncio.sleep(LOOK)
             now = await chat.turn(look.caller, agent, run)
             if now != turn or clock.monotonic() - told > QUIET:
                 turn, told = now, clock.monotonic()
-                yield v1.message("", _part(look, turn))
+                yield streams.message("", _part(look, turn))
         if not _moves(turn):
-            yield v1.message("over", str(run))
+            yield streams.message("over", str(run))
 
-    return StreamingResponse(messages(), media_type="text/event-stream")
+    return streams.Stream(look.request, look.caller, messages())
 
 
 def _part(look: screen.Look, turn: chat.Turn) -> str:
-    """Without filled button: the page around it has one."""
-    values = {"turn": turn, "agent": look.path["agent"], "primary": False, "fresh": True}
+    """Only the newest turn may have the page's filled button: "Send" is it while there is nothing to accept."""
+    newest = look.asked("newest") == "yes"
+    values = {"turn": turn, "agent": look.path["agent"], "primary": newest, "fresh": True}
     answer = pages.Page("screens/chat_turn.html", "").of(look.request, **values)
     return bytes(answer.body).decode()
 

@@ -24,21 +24,21 @@ class Came:
 async def act(look: screen.Look, form: Mapping[str, str], work: Callable[[], Awaitable[Came]]) -> Response:
     """Does `work`, unless this very form was sent before: then it says what came of it.
 
-    The form has a field `key`, another one each time that the page is shown. Raises errors.Conflict (it is being done),
-    and what `work` raises.
+    The form has a field `key`, another one each time that the page is shown. Raises errors.Conflict (it is being done,
+    or it is not known whether it was), and what `work` raises.
     """
     key = form.get("key", "")
     asked = urlencode(sorted(form.items())).encode()
-    sent = keys.Sent(_digest(key, look.request.url.path, asked) if key else None, needed=False)
+    sent = keys.Sent(_digest(key, look.request.url.path, asked) if key else None, needed=False, by_hand=True)
 
     async def told() -> Response:
         came = await work()
         return JSONResponse({"to": came.to, "said": came.said})
 
     answer = await keys.once(look.caller, sent.of("form", look.request.url.path, asked), told)
-    if answer.status_code != 200:
-        raise errors.Conflict("This is being done already.", hint="Look at the page again in a moment.")
     came = json.loads(bytes(answer.body))
+    if answer.status_code != 200:
+        raise errors.Conflict(came["detail"], hint=came["hint"])
     return screen.to(came["to"], came["said"])
 
 

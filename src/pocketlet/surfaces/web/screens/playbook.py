@@ -1,6 +1,7 @@
 """The playbook: what counts and where each line comes from, every revision, and going back to any of them."""
 
 import re
+from collections.abc import Awaitable, Callable
 
 from starlette.responses import Response
 
@@ -89,35 +90,32 @@ async def keep(look: screen.Look) -> Response:
 
 async def adopt(look: screen.Look) -> Response:
     """The owner's yes to a draft. Raises errors.NotFound, errors.Conflict."""
-    agent, n, form = str(look.path["agent"]), revision(look.path["revision"]), await look.form()
-
-    async def work() -> once.Came:
-        done = await changes.adopt(look.caller, agent, n, _why(form))
-        return once.Came(back(form, agent, n), done.said)
-
-    return await once.act(look, form, work)
+    return await _decided(look, lambda agent, n, form: changes.adopt(look.caller, agent, n, _why(form)))
 
 
 async def discard(look: screen.Look) -> Response:
     """The owner's no to a draft. Raises errors.NotFound, errors.Conflict."""
-    agent, n, form = str(look.path["agent"]), revision(look.path["revision"]), await look.form()
-
-    async def work() -> once.Came:
-        done = await changes.discard(look.caller, agent, n, _why(form))
-        return once.Came(back(form, agent, n), done.said)
-
-    return await once.act(look, form, work)
+    return await _decided(look, lambda agent, n, form: changes.discard(look.caller, agent, n, _why(form)))
 
 
 async def roll_back(look: screen.Look) -> Response:
     """An earlier revision counts again. Raises errors.NotFound, errors.Conflict."""
+
+    def decide(agent: str, n: int, form: dict[str, str]) -> Awaitable[changes.Decided]:
+        instead = revision(form["instead_of"]) if form.get("instead_of") else None
+        wanted = changes.Back(revision=n, instead_of=instead, because=_why(form).because)
+        return changes.roll_back(look.caller, agent, wanted)
+
+    return await _decided(look, decide)
+
+
+async def _decided(
+    look: screen.Look, decide: Callable[[str, int, dict[str, str]], Awaitable[changes.Decided]]
+) -> Response:
     agent, n, form = str(look.path["agent"]), revision(look.path["revision"]), await look.form()
-    instead = revision(form["instead_of"]) if form.get("instead_of") else None
 
     async def work() -> once.Came:
-        wanted = changes.Back(revision=n, instead_of=instead, because=_why(form).because)
-        done = await changes.roll_back(look.caller, agent, wanted)
-        return once.Came(back(form, agent, n), done.said)
+        return once.Came(back(form, agent, n), (await decide(agent, n, form)).said)
 
     return await once.act(look, form, work)
 

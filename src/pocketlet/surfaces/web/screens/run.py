@@ -1,17 +1,19 @@
 """One run as a page: its story, what it waits for, what it was told, and what can be done with it."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from pocketlet.surfaces.api import approvals, endpoint, feedback, following, run, runs, starting, story
-from pocketlet.surfaces.web import pages, v1
+from pocketlet.surfaces.web import pages, streams
 from pocketlet.surfaces.web.screens import filled, once, screen
 
 SHOWN = 150  # steps on a page: the last ones, and older ones on demand
 LETTERS = 3  # questions that are shown in place
+WAITS = re.compile(r"[\d,]{0,200}", re.ASCII)  # the letters that a page has
 
 
 def _number(look: screen.Look) -> int:
@@ -56,7 +58,7 @@ async def live(look: screen.Look) -> Response:
     """
     told = look.request.headers.get("last-event-id") or f"{look.asked('after', '0')}:{look.asked('waits')}"
     seq, _, known = told.partition(":")
-    has = Has(seq=filled.number(seq or "0"), waits=known)
+    has = Has(seq=filled.number(seq or "0"), waits=known if WAITS.fullmatch(known) else "")
     events = run.events(look.caller, _number(look), after=has.seq)
     first = await anext(events, None)
 
@@ -67,7 +69,7 @@ async def live(look: screen.Look) -> Response:
             for text in _messages(look, event, has):
                 yield text
 
-    return StreamingResponse(messages(), media_type="text/event-stream")
+    return streams.Stream(look.request, look.caller, messages())
 
 
 @dataclass(slots=True)
@@ -86,16 +88,16 @@ class Has:
 def _messages(look: screen.Look, event: endpoint.Event, has: Has) -> list[str]:
     """An event as parts of the page; `has` keeps up with it."""
     if event.kind == "end":
-        return [v1.message("end", "")]
+        return [streams.message("end", "")]
     if event.kind == "steps":
         pieces = [story.Piece.model_validate(one) for one in event.data["items"]]
         has.seq = int(event.id)
-        return [v1.message("", _rendered(look, pieces=pieces, totals=None), has.id)]
+        return [streams.message("", _rendered(look, pieces=pieces, totals=None), has.id)]
     totals = following.Totals.model_validate(event.data)
-    texts = [v1.message("", _rendered(look, pieces=[], totals=totals), has.id)]
+    texts = [streams.message("", _rendered(look, pieces=[], totals=totals), has.id)]
     if (waits := ",".join(map(str, totals.waits))) != has.waits:
         has.waits = waits
-        texts.append(v1.message("waits", "", has.id))
+        texts.append(streams.message("waits", "", has.id))
     return texts
 
 

@@ -1,12 +1,11 @@
 """What all screens share: who looks, the frame around the page, and where a form leads."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import quote, unquote
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
@@ -14,11 +13,8 @@ from pocketlet import errors
 from pocketlet.db import pool
 from pocketlet.surfaces.api import agents
 from pocketlet.surfaces.api import caller as callers
-from pocketlet.surfaces.web import entry, pages, problems
+from pocketlet.surfaces.web import bodies, entry, pages, problems
 
-LONGEST = 500_000  # bytes of a form
-PATIENCE = 10.0  # seconds that one may take
-FORM = "application/x-www-form-urlencoded"
 SAID = "pocketlet-said"  # a cookie with what a form did, for the next page alone
 #: The sections of an agent, as the rail lists them: the last part of the address, the word, the icon.
 SECTIONS = (
@@ -55,24 +51,7 @@ class Look:
 
     async def form(self) -> dict[str, str]:
         """The fields of a form. Raises errors.BadInput."""
-        return await read_form(self.request)
-
-
-async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form, without NUL. Raises errors.BadInput."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
-        raise errors.BadInput("This is no form of ours.", hint="Open the page again, and send it from there.")
-    raw = bytearray()
-    try:
-        async with asyncio.timeout(PATIENCE):
-            async for part in request.stream():
-                raw += part
-                if len(raw) > LONGEST:
-                    raise errors.BadInput(f"That is too long: {LONGEST} bytes at most.")
-        pairs = parse_qsl(raw.decode("ascii"), max_num_fields=200, keep_blank_values=True)
-    except (TimeoutError, ClientDisconnect, ValueError) as error:
-        raise errors.BadInput("This form can't be read.", hint="Open the page again.") from error
-    return {name: value.replace("\x00", "").replace("\r\n", "\n") for name, value in pairs}
+        return await bodies.form(self.request)
 
 
 Handler = Callable[[Look], Awaitable[Response]]
@@ -146,7 +125,7 @@ async def page(look: Look, view: View, **values: object) -> Response:
         "sections": SECTIONS,
         "waiting": sum(one.waits for one in mine),
         "owner": look.caller.owner,
-        "logged_in": any(name in look.request.cookies for name in (entry.PLAIN, entry.SEALED)),
+        "logged_in": any(name in look.request.cookies for name in (entry.plain(look.request), entry.SEALED)),
         "path": look.request.url.path,
         "said": unquote(look.request.cookies.get(SAID, ""))[:300],
     }

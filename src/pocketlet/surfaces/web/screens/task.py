@@ -1,9 +1,9 @@
-"""Giving an agent a task by hand: the form beside its runs, and on a page of its own if something was wrong with it."""
+"""An agent as a whole: giving it a task by hand, and removing it for good."""
 
 from starlette.responses import Response
 
 from pocketlet import errors
-from pocketlet.surfaces.api import agents, starting
+from pocketlet.surfaces.api import agents, removing, starting
 from pocketlet.surfaces.web.screens import filled, once, screen
 
 
@@ -39,6 +39,31 @@ async def give(look: screen.Look) -> Response:
         return await _form(look, agent, form, filled.amiss(error))
 
 
+async def leaving(look: screen.Look) -> Response:
+    """What would go with the agent, and the field for its name. Raises errors.NotFound."""
+    return await _leaving(look, str(look.path["agent"]))
+
+
+async def _leaving(look: screen.Look, agent: str, wrong: str = "") -> Response:
+    found = await removing.show(look.caller, agent)
+    view = screen.View("removal.html", f"Remove {agent}", "playbook", agent, 422 if wrong else 200)
+    return await screen.page(look, view, found=found, wrong=wrong)
+
+
+async def remove(look: screen.Look) -> Response:
+    """Removes it, if its name was typed. Raises errors.NotFound."""
+    agent, form = str(look.path["agent"]), await look.form()
+
+    async def work() -> once.Came:
+        body = filled.body(removing.AgentNamed, name=form.get("name", "").strip())
+        return once.Came("/", (await removing.remove(look.caller, agent, body)).said)
+
+    try:
+        return await once.act(look, form, work)
+    except errors.BadInput as error:
+        return await _leaving(look, agent, filled.amiss(error))
+
+
 async def home(look: screen.Look) -> Response:
     """An agent's own address leads to its runs."""
     agent = str(look.path["agent"])
@@ -55,4 +80,6 @@ SCREENS = (
     screen.Screen("GET", "/agents/{agent}", home),
     screen.Screen("GET", "/agents/{agent}/task", ask),
     screen.Screen("POST", "/agents/{agent}/task", give),
+    screen.Screen("GET", "/agents/{agent}/removal", leaving),
+    screen.Screen("POST", "/agents/{agent}/removal", remove),
 )

@@ -108,7 +108,7 @@
     else if (!walk(event.key === "j" ? 1 : -1)) return;
     event.preventDefault();
   });
-  document.querySelector(".rail .foot span")?.after(
+  document.querySelector(".foot span")?.after(
     make("button", { type: "button", className: "quiet small", title: "Keys (?)", onclick: help }, make("kbd", {}, "?"), " Keys"),
   );
 
