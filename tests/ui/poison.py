@@ -77,7 +77,7 @@ UPDATE pocketlet.feedback SET about = jsonb_set(about, '{sender}', to_jsonb(%(sh
 UPDATE pocketlet.lesson SET topic = %(short)s, body = left(%(short)s || %(short)s, 400);
 UPDATE pocketlet.revision SET reason = %(short)s, instructions = instructions || %(long)s;
 UPDATE pocketlet.decision SET because = %(long)s;
-UPDATE pocketlet.cases SET reason = %(short)s, scope = %(short)s;
+UPDATE pocketlet.cases SET reason = %(short)s, scope = jsonb_build_object(%(short)s::text, %(short)s::text)::text;
 UPDATE pocketlet.run SET result = %(long)s WHERE result IS NOT NULL;
 UPDATE pocketlet.run SET error = %(long)s, hint = %(short)s, outcome = %(short)s, model = 'x:' || %(short)s
  WHERE id IN (SELECT max(id) FROM pocketlet.run WHERE state = 'done' GROUP BY kind);

@@ -25,6 +25,7 @@ UNLINKED = {
     "/agents/{agent}": "leads to its runs, and links go there at once",
     "/agents/{agent}/chat/{run}/live": "a stream, while the manager answers",
     "/feedback/{feedback}/progress": "a part of a page, while the manager is at work",
+    "/agents/{agent}/triggers/when": "a part of the form of a schedule, while its words are written",
     "/runs/{run}/steps": "a part of runs with more steps than these have",
 }
 
