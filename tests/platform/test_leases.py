@@ -1,6 +1,7 @@
 """Who slept with an answer in hand sends nothing: what reads the answer runs before any clock is looked at."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -62,3 +63,22 @@ async def test_no_request_is_written_after_the_lease() -> None:
         await watched.write(b"\r\n")
     lease._until -= 60
     await watched.write(b"")  # no worker's work
+
+
+async def test_what_was_lost_stays_lost_though_the_heart_beats_again() -> None:
+    """As `asyncio.wait_for` may: the cancellation is swallowed, and the work goes on."""
+    lease = leases.Lease()
+    with pytest.raises(errors.LostRun):
+        await _slept_and_went_on(lease)
+    async with lease.held():
+        leases.check()
+
+
+async def _slept_and_went_on(lease: leases.Lease) -> None:
+    now = asyncio.get_running_loop().time
+    async with lease.held():
+        lease.renew(now() - 60)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        lease.renew(now())
+        leases.check()

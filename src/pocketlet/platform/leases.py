@@ -1,14 +1,15 @@
 """What a worker does on the strength of its last heartbeat, and no longer."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
 from pocketlet import errors
 
 DEAD_AFTER = 10.0  # seconds without a heartbeat after which others take the runs
-_held: ContextVar["Lease | None"] = ContextVar("_held", default=None)
+#: Whether the work in which it is asked was lost. What was lost once stays lost, though the heart beats again.
+_lost: ContextVar[Callable[[], bool]] = ContextVar("_lost", default=lambda: False)
 
 
 class Lease:
@@ -35,7 +36,8 @@ class Lease:
     @asynccontextmanager
     async def held(self) -> AsyncGenerator[None]:
         """The work inside ends with the lease. Raises errors.NoPostgres then."""
-        limit, before = asyncio.timeout_at(self._until), _held.set(self)
+        limit = asyncio.timeout_at(self._until)
+        before = _lost.set(lambda: limit.expired() or self.over)
         try:
             async with limit:
                 self._limits.add(limit)
@@ -48,15 +50,15 @@ class Lease:
                 raise
             raise errors.NoPostgres(f"There was no heartbeat for {DEAD_AFTER:g} s: the run is not ours.") from error
         finally:
-            _held.reset(before)
+            _lost.reset(before)
 
 
 def check() -> None:
     """Just before bytes leave that can't be taken back. The cancellation comes too late for that where a process slept
-    with an answer in hand ("go on with the mail"): what reads it is run before any clock is looked at.
+    with an answer in hand ("go on with the mail"): what reads the answer is run before any clock is looked at. And it
+    can get lost: `asyncio.wait_for` of Python 3.11 gives the answer instead, if both come at once.
 
-    Raises errors.LostRun if this is the work of a worker whose lease is over.
+    Raises errors.LostRun if this is the work of a worker whose lease is over, or was since the work began.
     """
-    lease = _held.get()
-    if lease is not None and lease.over:
+    if _lost.get()():
         raise errors.LostRun("This process slept, and the run may be another worker's now: nothing more was sent.")
